@@ -1,0 +1,169 @@
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// The text names no kind of event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no kind of event")]
+pub struct UnknownKind(pub String);
+
+/// Declares the kinds and their dotted names, each once.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident $name:literal),* $(,)?) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Kind { $($(#[$doc])* $variant),* }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The dotted name, such as `restore.released`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+
+        impl FromStr for Kind {
+            type Err = UnknownKind;
+
+            fn from_str(name: &str) -> Result<Self, UnknownKind> {
+                match name { $($name => Ok(Self::$variant),)* unknown => Err(UnknownKind(unknown.to_owned())) }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The log begins; announces the event key. Always and only at index 0.
+    LogOpened "log.opened",
+    /// Nothing happened for a while, provably.
+    LogHeartbeat "log.heartbeat",
+    /// Announces another event key; signed by one already announced.
+    LogKeyRotated "log.key_rotated",
+    /// A tenant was created.
+    TenantCreated "tenant.created",
+    /// A tenant was suspended: nothing of it is served.
+    TenantSuspended "tenant.suspended",
+    /// A suspended tenant is served again.
+    TenantResumed "tenant.resumed",
+    /// A customer's KEK was registered.
+    KekRegistered "kek.registered",
+    /// A KEK has a new version.
+    KekRotated "kek.rotated",
+    /// A KEK was disabled.
+    KekDisabled "kek.disabled",
+    /// A disabled KEK is used again.
+    KekEnabled "kek.enabled",
+    /// A KEK was destroyed.
+    KekDestroyed "kek.destroyed",
+    /// A user was created.
+    UserCreated "user.created",
+    /// A user was revoked, and with them their devices.
+    UserRevoked "user.revoked",
+    /// A one-time enrolment code was made.
+    EnrolmentCodeCreated "enrolment.code_created",
+    /// An enrolment was refused.
+    EnrolDenied "enrol.denied",
+    /// A device was enrolled.
+    DeviceEnrolled "device.enrolled",
+    /// A pending device was approved.
+    DeviceApproved "device.approved",
+    /// A device was suspended.
+    DeviceSuspended "device.suspended",
+    /// A suspended device is served again.
+    DeviceResumed "device.resumed",
+    /// A device was revoked for good.
+    DeviceRevoked "device.revoked",
+    /// A record was wrapped and stored.
+    RecordWrapped "record.wrapped",
+    /// A record was wrapped again under another KEK version.
+    RecordRewrapped "record.rewrapped",
+    /// A record was deleted.
+    RecordDeleted "record.deleted",
+    /// A wrap was refused.
+    WrapDenied "wrap.denied",
+    /// A wrap failed at the provider.
+    WrapFailed "wrap.failed",
+    /// A restore was asked for.
+    RestoreRequested "restore.requested",
+    /// An approver approved a restore.
+    RestoreApproved "restore.approved",
+    /// An approver rejected a restore.
+    RestoreRejected "restore.rejected",
+    /// The gate was passed and the key is about to be unwrapped: exactly one outcome of the same `cor` follows.
+    RestoreIntent "restore.intent",
+    /// Outcome of an intent: the sealed key goes out.
+    RestoreReleased "restore.released",
+    /// A release was refused; concludes an open intent of the same `cor`.
+    RestoreDenied "restore.denied",
+    /// Outcome of an intent: the provider or the broker failed, nothing goes out.
+    RestoreFailed "restore.failed",
+    /// The sealed answer was fetched again; no key was unwrapped.
+    RestoreFetched "restore.fetched",
+    /// Another request for a restore under way or over was refused; concludes nothing.
+    RestoreFetchDenied "restore.fetch_denied",
+    /// The device confirmed that it has its key.
+    RestoreAcknowledged "restore.acknowledged",
+    /// A restore's time ran out.
+    RestoreExpired "restore.expired",
+    /// An open restore was revoked.
+    RestoreRevoked "restore.revoked",
+    /// Other policies are in force.
+    PolicyChanged "policy.changed",
+    /// An administrator's token was made.
+    AdminTokenCreated "admin.token_created",
+    /// An administrator's token was used.
+    AdminTokenUsed "admin.token_used",
+    /// An administrator's token was revoked.
+    AdminTokenRevoked "admin.token_revoked",
+    /// An administrator was refused.
+    AdminDenied "admin.denied",
+    /// A sink stopped until an operator acts.
+    SinkPaused "sink.paused",
+    /// A sink delivers again.
+    SinkResumed "sink.resumed",
+    /// A sink refused an event for good; it is kept apart.
+    SinkDeadLettered "sink.dead_lettered",
+    /// An operator gave up a range of undelivered events.
+    SinkGap "sink.gap",
+    /// An operator had a range delivered again.
+    SinkReplayed "sink.replayed",
+    /// The broker noticed something suspicious; the outcome says what.
+    FindingRaised "finding.raised",
+    /// A person's disclosures were made unreadable for ever.
+    SubjectErased "subject.erased",
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn every_name_is_its_own() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+    }
+}
