@@ -14,7 +14,7 @@ pub enum BundleError {
     /// There is no material, or more than [`MAX_MATERIAL`].
     #[error("key material must have 1 to {MAX_MATERIAL} bytes")]
     MaterialLength,
-    /// Too short, too long, or with factors nobody knows.
+    /// No prefix, too long, or with factors nobody knows.
     #[error("not a bundle")]
     Format,
     /// It was made with a user's secret and none was given, or the other way round.
@@ -92,8 +92,5 @@ fn split(bundle: &[u8]) -> Result<(Factors, &[u8; stream::PREFIX_LEN], &[u8]), B
         0 | 2 | 4.. => return Err(BundleError::Format),
     };
     let (prefix, sealed) = rest.split_first_chunk().ok_or(BundleError::Format)?;
-    if sealed.len() <= stream::TAG_LEN {
-        return Err(BundleError::Format);
-    }
     Ok((factors, prefix, sealed))
 }

@@ -8,7 +8,7 @@ use secret::Secret;
 use zeroize::Zeroizing;
 
 pub(super) const PREFIX_LEN: usize = 7;
-pub(super) const TAG_LEN: usize = 16;
+const TAG_LEN: usize = 16;
 const CHUNK_LEN: usize = 64 * 1024;
 
 /// A stream that its key and context do not open; which chunk is wrong is nobody's business.
@@ -46,6 +46,10 @@ pub(super) fn open(
     let len = sealed.len().checked_sub(chunks * TAG_LEN).ok_or(Altered)?;
     let mut plaintext = Zeroizing::new(vec![0; len].into_boxed_slice());
     let places = plaintext.chunks_mut(CHUNK_LEN);
+    // A last chunk that holds nothing has no place: it would go unchecked, and with it the end of the stream.
+    if len == 0 || places.len() != chunks {
+        return Err(Altered);
+    }
     for (index, (chunk, place)) in sealed.chunks(CHUNK_LEN + TAG_LEN).zip(places).enumerate() {
         let (ciphertext, tag) = chunk.split_last_chunk::<TAG_LEN>().ok_or(Altered)?;
         let nonce = nonce(prefix, index, index + 1 == chunks);
@@ -99,7 +103,9 @@ mod tests {
         let whole = sealed(&key, 3 * CHUNK_LEN);
         let swapped = [&whole[CHUNK..2 * CHUNK], &whole[..CHUNK], &whole[2 * CHUNK..]].concat();
         let doubled = [&whole[..], &whole[2 * CHUNK..]].concat();
+        let ended_early = [&whole[..CHUNK], &[0; TAG_LEN]].concat();
         for bad in [
+            &ended_early,
             &whole[..2 * CHUNK],
             &whole[CHUNK..],
             &swapped,

@@ -61,9 +61,8 @@ fn a_bundle_opens_with_its_own_factors_and_commitment_only() {
     assert!(needs_user_secret(&bundle).unwrap());
     assert!(open_bundle(&keys, keys.commitment(), &bundle).unwrap().matches(b"material"));
 
-    let refusal = |keys: &KeySchedule, commitment: &[u8; 32], bundle: &[u8]| {
-        open_bundle(keys, commitment, bundle).unwrap_err()
-    };
+    let refusal =
+        |keys: &KeySchedule, commitment: &[u8; 32], bundle: &[u8]| open_bundle(keys, commitment, bundle).unwrap_err();
     let without = KeySchedule::new(&wrapping, None, &context);
     assert_eq!(refusal(&without, keys.commitment(), &bundle), BundleError::Factors);
     let wrong = KeySchedule::new(&wrapping, Some(&user_secret()), &context);
