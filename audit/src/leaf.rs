@@ -15,7 +15,7 @@ use crate::{Hash, Origin, tree};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use claims::{Claims, Jwk, Withheld};
+use claims::{Claims, Withheld};
 use std::borrow::Cow;
 use uuid::{Builder, Uuid};
 
@@ -96,7 +96,7 @@ impl Event {
             cor: self.correlation,
             cfg: self.policy_digest.as_ref().map(Encoded::new),
             exposure: self.exposure,
-            event_key: self.event_key.as_ref().map(Jwk::new),
+            event_key: self.event_key.as_ref().map(EventPublicKey::jwk),
             actor,
             device,
             user,

@@ -8,13 +8,17 @@
 
 mod digest;
 pub mod event;
+pub mod export;
 pub mod leaf;
+mod line;
 pub mod note;
 mod origin;
 pub mod receipt;
+pub mod sink;
 pub mod subject;
 pub mod tile;
 pub mod tree;
+pub mod verify;
 
 pub use origin::{InvalidOrigin, Origin};
 pub use tree::Hash;

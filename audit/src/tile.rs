@@ -121,22 +121,27 @@ pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), EntryTooLong
 #[error("an entry is at most 65,535 bytes")]
 pub struct EntryTooLong;
 
-/// The entries of a bundle, in order; `None` when its lengths do not add up.
-#[must_use]
-pub fn decode_entries(mut bundle: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut entries = Vec::new();
-    while !bundle.is_empty() {
-        let (len, rest) = bundle.split_first_chunk()?;
-        let (entry, rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
-        entries.push(entry);
-        bundle = rest;
-    }
-    Some(entries)
+/// The entries of a bundle, in order; `None` in place of one whose length does not fit, and after it nothing.
+pub fn entries(bundle: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = bundle;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (entry, after) = split_entry(rest).unzip();
+        rest = after.unwrap_or_default();
+        Some(entry)
+    })
+}
+
+fn split_entry(bundle: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bundle.split_first_chunk()?;
+    rest.split_at_checked(u16::from_be_bytes(*len).into())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{InvalidPath, Path, TileId, decode_entries, push_entry};
+    use super::{InvalidPath, Path, TileId, entries, push_entry};
 
     #[test]
     fn paths_are_those_of_the_specification() {
@@ -183,8 +188,8 @@ mod tests {
         let mut bundle = Vec::new();
         push_entry(&mut bundle, b"first").unwrap();
         push_entry(&mut bundle, b"").unwrap();
-        assert_eq!(decode_entries(&bundle).unwrap(), [b"first".as_slice(), b""]);
-        assert_eq!(decode_entries(&bundle[..bundle.len() - 1]), None);
+        assert_eq!(entries(&bundle).collect::<Vec<_>>(), [Some(b"first".as_slice()), Some(b"")]);
+        assert_eq!(entries(&bundle[..bundle.len() - 1]).collect::<Vec<_>>(), [Some(b"first".as_slice()), None]);
         assert!(push_entry(&mut bundle, &[0; 65_536]).is_err());
     }
 }

@@ -85,7 +85,8 @@ pub(super) enum SdAlg {
     Sha256,
 }
 
-/// An Ed25519 public key as a JWK (RFC 8037, section 2).
+/// An Ed25519 public key as a JWK (RFC 8037, section 2): its required members in lexical order, as the thumbprint of
+/// RFC 7638 hashes them.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Jwk {
@@ -95,8 +96,8 @@ pub(super) struct Jwk {
 }
 
 impl Jwk {
-    pub(super) fn new(key: &EventPublicKey) -> Self {
-        Self { crv: Curve::Ed25519, kty: KeyType::Okp, x: Encoded::new(&key.to_bytes()) }
+    pub(super) fn new(x: Encoded) -> Self {
+        Self { crv: Curve::Ed25519, kty: KeyType::Okp, x }
     }
 
     pub(super) fn key(&self) -> EventPublicKey {

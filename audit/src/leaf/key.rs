@@ -72,9 +72,8 @@ impl EventPublicKey {
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
         let bytes = Encoded::new(&bytes);
-        // The members of a JWK thumbprint in their lexical order (RFC 7638, section 3.2; RFC 8037, section 2).
-        let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, bytes.as_str());
-        Self { bytes, kid: Encoded::sha256_of(jwk.as_bytes()) }
+        let jwk = serde_json::to_vec(&Jwk::new(bytes)).expect("invariant: a JWK is JSON");
+        Self { bytes, kid: Encoded::sha256_of(&jwk) }
     }
 
     /// The 32 bytes of RFC 8032.
@@ -89,10 +88,14 @@ impl EventPublicKey {
         self.kid.as_str()
     }
 
-    /// The JWK (RFC 8037) as JSON, without `kid`.
+    /// The JWK's `x`: the 32 bytes in base64url.
     #[must_use]
-    pub fn jwk(&self) -> String {
-        serde_json::to_string(&Jwk::new(self)).expect("invariant: a JWK is JSON")
+    pub fn x(&self) -> &str {
+        self.bytes.as_str()
+    }
+
+    pub(super) fn jwk(&self) -> Jwk {
+        Jwk::new(self.bytes)
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {

@@ -7,6 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
+/// The last second of the year 9999, beyond which RFC 3339 has no dates.
+const LAST_IAT: u64 = 253_402_300_799;
+
 /// What a leaf and the disclosures shown with it say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
@@ -89,7 +92,7 @@ fn decode(part: &str) -> Result<Vec<u8>, LeafError> {
 }
 
 fn opened(claims: &Claims<'_>, kid: &str) -> Result<Opened, LeafError> {
-    if claims.v != VERSION {
+    if claims.v != VERSION || claims.iat > LAST_IAT {
         return Err(LeafError::Claims);
     }
     let mut event = Event::new(claims.evt, claims.out.clone().into_owned()).exposure(claims.exposure);

@@ -1,0 +1,70 @@
+//! One event as one line of JSON: the leaf, its disclosures, and in clear what they say.
+
+use crate::digest::Encoded;
+use crate::event::{Event, Exposure, Field, KekRef, Kind, Outcome};
+use crate::leaf::Opened;
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+/// The members of a line, in the order in which they are written. All but the last two are copies for convenience;
+/// `verify` compares them with what the leaf and the disclosures say.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: String,
+    index: u64,
+    time: String,
+    jti: Uuid,
+    boot: Uuid,
+    evt: Kind,
+    out: &'a Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kek: Option<&'a KekRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prov: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cor: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cfg: Option<Encoded>,
+    exposure: Exposure,
+    #[serde(serialize_with = "disclosed")]
+    disclosed: &'a Event,
+    leaf: &'a str,
+    disclosures: Vec<&'a str>,
+}
+
+fn disclosed<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Field::ALL.iter().filter_map(|field| Some((field.as_str(), event.text(*field)?))))
+}
+
+/// The line of the event at `index`, with its newline; `opened` is what `leaf` and `disclosures` say.
+pub(crate) fn line<D: AsRef<str>>(index: u64, opened: &Opened, leaf: &str, disclosures: &[D]) -> Vec<u8> {
+    let event = &opened.event;
+    let line = Line {
+        id: opened.origin.event_id(index),
+        index,
+        time: rfc3339(opened.iat),
+        jti: opened.jti,
+        boot: opened.boot,
+        evt: event.kind,
+        out: &event.outcome,
+        kek: event.kek.as_ref(),
+        prov: event.provider.as_deref(),
+        cor: event.correlation,
+        cfg: event.policy_digest.as_ref().map(Encoded::new),
+        exposure: event.exposure,
+        disclosed: event,
+        leaf,
+        disclosures: disclosures.iter().map(AsRef::as_ref).collect(),
+    };
+    let mut json = serde_json::to_vec(&line).expect("invariant: a line is JSON");
+    json.push(b'\n');
+    json
+}
+
+fn rfc3339(unix: u64) -> String {
+    let time = i64::try_from(unix).ok().and_then(|unix| OffsetDateTime::from_unix_timestamp(unix).ok());
+    let text = time.and_then(|time| time.format(&Rfc3339).ok());
+    text.expect("invariant: a leaf's `iat` is not after the year 9999")
+}

@@ -1,0 +1,143 @@
+//! Offline verification of an exported log: from files and the log's verifier key alone.
+
+mod files;
+mod pairing;
+mod walk;
+
+pub use pairing::{OpenIntent, PairingError};
+
+use crate::export::{CHECKPOINT, VKEY};
+use crate::leaf::LeafError;
+use crate::note::{self, Checkpoint, NoteError, Verifier};
+use files::Files;
+use std::io;
+use std::path::{Path, PathBuf};
+use walk::Walk;
+
+/// What the verifier brings along.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// The log's verifier key, from a place that whoever made the export does not control. Without it the export is only
+    /// checked against itself.
+    pub vkey: Option<&'a str>,
+    /// A checkpoint of this log seen earlier: the log must have grown from it.
+    pub older: Option<&'a str>,
+}
+
+/// A log in which nothing is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The signed head that all events lead to.
+    pub checkpoint: Checkpoint,
+    /// Whether the verifier brought the key; `false` means that the export vouches for itself only.
+    pub pinned: bool,
+    /// Number of keys released.
+    pub released: u64,
+    /// Number of disclosures shown.
+    pub disclosures: u64,
+    /// Restores still under way when the log was exported.
+    pub open: Vec<OpenIntent>,
+}
+
+/// The first thing that is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{what}", index.map(|index| format!("event {index}: ")).unwrap_or_default())]
+pub struct Failure {
+    /// The first bad event, where one can be named.
+    pub index: Option<u64>,
+    /// What is wrong with it.
+    #[source]
+    pub what: Fault,
+}
+
+/// What can be wrong with an export.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// A file cannot be read.
+    #[error("`{}` cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The verifier key or the checkpoint is not accepted.
+    #[error("the checkpoint is not accepted: {0}")]
+    Checkpoint(NoteError),
+    /// The older checkpoint is not accepted, or of another log.
+    #[error("the older checkpoint is not accepted: {0}")]
+    OlderCheckpoint(NoteError),
+    /// The event is missing although the checkpoint counts it.
+    #[error("missing, although the checkpoint counts it")]
+    Missing,
+    /// There is an event that the checkpoint does not count.
+    #[error("not counted by the checkpoint")]
+    Surplus,
+    /// The entries lead to another hash than the tile holds.
+    #[error("the tile of level {level} holds another hash than the entries give")]
+    Tile {
+        /// The tile's level.
+        level: u8,
+    },
+    /// The leaf or a disclosure is not what the broker signed.
+    #[error("{0}")]
+    Leaf(LeafError),
+    /// The leaf belongs to another log.
+    #[error("belongs to another log")]
+    OtherLog,
+    /// The same event occurs earlier.
+    #[error("occurs twice")]
+    Repeated,
+    /// The log does not begin with one `log.opened`, or a key is announced where none may be or where one is due.
+    #[error("an event key is announced in the wrong place, or not where one is due")]
+    Announcement,
+    /// The line in `events.ndjson` says something else than the leaf.
+    #[error("the line in `events.ndjson` says something else than the leaf")]
+    Line,
+    /// Intent and outcome of a restore do not fit.
+    #[error("{0}")]
+    Pairing(PairingError),
+    /// The log had more events once.
+    #[error("the log is shorter than the older checkpoint says")]
+    Shrunk,
+    /// The log was another one when the older checkpoint was signed.
+    #[error("the log does not continue the older checkpoint: its history was rewritten")]
+    Forked,
+    /// The entries lead to another root than the checkpoint's.
+    #[error("the entries lead to another root than the checkpoint's")]
+    Root,
+    /// `event-keys.json` is not what the log announces.
+    #[error("`event-keys.json` is not what the log announces")]
+    EventKeys,
+}
+
+impl Fault {
+    fn at(self, index: u64) -> Failure {
+        Failure { index: Some(index), what: self }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(what: Fault) -> Self {
+        Self { index: None, what }
+    }
+}
+
+/// Verifies the export in `dir`: checkpoint, root, tiles, every signature and disclosure, every line, and that each key
+/// released was intended. The events are read once, in order.
+///
+/// # Errors
+/// [`Failure`] names the first bad event.
+pub fn verify_dir(dir: &Path, options: &Options<'_>) -> Result<Report, Failure> {
+    let files = Files::new(dir);
+    let vkey = options.vkey.map_or_else(|| files.text(VKEY), |vkey| Ok(vkey.to_owned()))?;
+    let verifiers = [Verifier::parse(&vkey).map_err(Fault::Checkpoint)?];
+    let checkpoint = note::open(&files.text(CHECKPOINT)?, &verifiers).map_err(Fault::Checkpoint)?;
+    let older = options.older.map(|older| note::open(older, &verifiers)).transpose().map_err(Fault::OlderCheckpoint)?;
+    if older.as_ref().is_some_and(|older| older.size > checkpoint.size) {
+        return Err(Fault::Shrunk.at(checkpoint.size));
+    }
+    let mut walk = Walk::new(&files, checkpoint, older)?;
+    walk.entries()?;
+    Ok(Report { pinned: options.vkey.is_some(), ..walk.conclude()? })
+}
