@@ -108,12 +108,13 @@ fn the_strictest_needs_of_all_permits_and_records_count() {
 }
 
 #[test]
-fn a_policy_may_demand_a_reason() {
-    let policies = default_and(
-        r#"@id("reason") forbid (principal, action == Action::"restore", resource) unless { context.reason_given };"#,
-    );
-    let records = [OWN];
-    assert!(decide(&policies, Action::Restore, &facts(&records)).allowed);
-    let silent = Facts { reason_given: false, ..facts(&records) };
-    assert_eq!(decide(&policies, Action::Restore, &silent), refused(&["reason"]));
+fn the_examples_of_the_readme_do_what_it_says() {
+    let readme = include_str!("../README.md");
+    let (_, example) = readme.split_once("```cedar\n").unwrap();
+    let policies = default_and(example.split_once("```").unwrap().0);
+    let needs = |records: &[RecordFacts]| decide(&policies, Action::Restore, &facts(records)).needs;
+    assert_eq!(needs(&[OWN]), Needs { approvals: 2, delay_seconds: 900 });
+    assert_eq!(needs(&[RecordFacts { kind: "archive", ..OWN }]), Needs::default());
+    let silent = Facts { reason_given: false, ..facts(&[OWN]) };
+    assert_eq!(decide(&policies, Action::Restore, &silent), refused(&["say-why"]));
 }

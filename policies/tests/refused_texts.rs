@@ -85,8 +85,10 @@ fn templates_are_refused() {
 
 #[test]
 fn a_policy_ends_at_its_semicolon_only() {
-    let tricky = "// no; end\r@id(\"a;\\\"//\") permit (principal, action, resource); // none; here\n// nor \"here;";
-    PolicySet::parse(tricky).unwrap();
+    let one = "// no; end\r@id(\"a;\\\"//\") permit (principal, action, resource); // none; here\r";
+    let tricky = format!("{one}@id(\"b\") permit (principal, action, resource); // nor \"here;");
+    PolicySet::parse(&tricky).unwrap();
+    assert!(matches!(refusal(&format!("{one}{tricky}")).problem, Problem::DuplicateId));
     assert_eq!(PolicySet::parse("").unwrap().text(), "");
     assert!(matches!(refusal(&format!("{tricky}\n;")).problem, Problem::Syntax(_)));
     assert!(matches!(refusal("@id(\"a\") permit (principal, action, resource)").problem, Problem::Syntax(_)));
