@@ -46,7 +46,6 @@ pub struct Failure {
     /// The first bad event, where one can be named.
     pub index: Option<u64>,
     /// What is wrong with it.
-    #[source]
     pub what: Fault,
 }
 
@@ -54,7 +53,7 @@ pub struct Failure {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// A file cannot be read.
-    #[error("`{}` cannot be read", path.display())]
+    #[error("`{}` cannot be read: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,8 @@
 //! The room as a whole, against outside oracles: `tlog_tiles`, `signed_note`, and the Python libraries `sd-jwt` and
 //! `aics-tlog` (see `tests/oracles`).
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+
 mod fixture;
 mod leaf;
 mod note;

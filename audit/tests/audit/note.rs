@@ -63,7 +63,7 @@ fn we_open_what_the_oracle_signs_and_nothing_else() {
     let (witness, witness_verifier) = signer("witness.example");
     let text = format!("log.example/a\n7\n{ROOT}\n");
     let both = signed(&text, &[&log, &witness]);
-    let known = [log_verifier.clone(), witness_verifier.clone()];
+    let known = [log_verifier, witness_verifier];
     assert_eq!(note::open(&both, &known).unwrap().size, 7);
     assert_eq!(note::open(&both, &known[..1]).unwrap().size, 7, "unknown signatures are ignored");
     assert_eq!(note::open(&both, &known[1..]), Err(NoteError::Unsigned), "a witness alone is not the log");
@@ -113,7 +113,7 @@ fn a_receipt_proves_its_leaf_and_no_other() {
     assert_eq!(parsed.verify(log.events[5].leaf.as_bytes(), &verifiers).unwrap().size, 9);
 
     assert_eq!(parsed.verify(log.events[4].leaf.as_bytes(), &verifiers), Err(ReceiptError::Proof(ProofError::Root)));
-    let moved = Receipt { index: 4, ..receipt.clone() };
+    let moved = Receipt { index: 4, ..receipt };
     assert_eq!(moved.verify(log.events[5].leaf.as_bytes(), &verifiers), Err(ReceiptError::Proof(ProofError::Root)));
     let other_key = [log_key(3).verifier().clone()];
     let refused = parsed.verify(log.events[5].leaf.as_bytes(), &other_key);
