@@ -7,6 +7,7 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
+pub mod openbao;
 mod payload;
 pub mod pkcs11;
 pub mod software;

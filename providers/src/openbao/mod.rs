@@ -1,0 +1,190 @@
+//! Keys in the transit engine of OpenBao (or Vault): AEAD under a named key, with the context as associated data.
+
+mod client;
+mod renewal;
+
+use crate::payload::Payload;
+use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Unusable, Wrapped};
+use async_trait::async_trait;
+use base64::prelude::{BASE64_STANDARD, Engine};
+use client::{Client, Failure};
+use renewal::Renewal;
+use reqwest::StatusCode;
+use secret::Secret;
+use thiserror::Error;
+
+/// Where the transit engine is and who uses it.
+#[derive(Debug)]
+pub struct Options {
+    /// `https://host:port`. Plain HTTP is accepted for loopback only.
+    pub address: String,
+    /// Path the transit engine is mounted at.
+    pub mount: String,
+    /// Namespace of the mount.
+    pub namespace: Option<String>,
+    /// The token. It is renewed for as long as the provider lives.
+    pub token: Secret,
+    /// The only certificate authorities to trust, PEM; the system's where there are none.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+/// Why an OpenBao is not used.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// The address is no URL.
+    #[error("the address is not a URL")]
+    Address,
+    /// Secrets would cross a network in clear.
+    #[error("the address must begin with https://, other than on loopback")]
+    Insecure,
+    /// The token cannot be sent in a header.
+    #[error("the token has characters that no token has")]
+    Token,
+    /// The namespace cannot be sent in a header.
+    #[error("the namespace has characters that no namespace has")]
+    Namespace,
+    /// The certificates cannot be used.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] reqwest::Error),
+    /// The server does not know the token.
+    #[error("OpenBao refused the token")]
+    TokenRefused,
+}
+
+/// The key cannot do what is needed: it has no associated data, or wants a derivation context.
+#[derive(Debug, Error)]
+#[error("a transit key of type `{0}` cannot be used, it must be an AEAD key without derivation")]
+struct Unsuitable(String);
+
+/// The server gave a ciphertext that is not one.
+#[derive(Debug, Error)]
+#[error("OpenBao's ciphertext has not the form vault:vN:base64")]
+struct NoCiphertext;
+
+/// One transit engine.
+#[derive(Debug)]
+pub struct OpenBao {
+    client: Client,
+    _renewal: Renewal,
+}
+
+impl OpenBao {
+    /// Checks the token and starts to renew it. A server that cannot be reached now is no error: calls are
+    /// [`Error::Unavailable`] until it can.
+    pub async fn connect(options: Options) -> Result<Self, ConnectError> {
+        let client = Client::new(&options)?;
+        let lease = match client.lookup_self().await {
+            Ok(lease) => Some(lease),
+            Err(Failure::Answer { status: StatusCode::FORBIDDEN, .. }) => return Err(ConnectError::TokenRefused),
+            Err(error) => {
+                tracing::warn!(%error, "OpenBao did not say how long the token lives");
+                None
+            }
+        };
+        Ok(Self { _renewal: Renewal::start(client.clone(), lease), client })
+    }
+
+    /// What a refused wrap means. Without the right to create keys, a missing key looks like a missing right.
+    async fn refused(&self, name: &str) -> Error {
+        match self.client.key(name).await {
+            Ok(_) => Error::Refused,
+            Err(failure) => translate(failure),
+        }
+    }
+}
+
+#[async_trait]
+impl KeyProvider for OpenBao {
+    fn capabilities(&self) -> Capabilities {
+        // The server takes 32 MiB of JSON by default, and base64 grows by a third.
+        Capabilities { binds_context: true, hardware: false, max_payload: 24 << 20 }
+    }
+
+    async fn inspect(&self, key: &KeyRef) -> Result<KeyState, Error> {
+        let key = self.client.key(name_of(key)?).await.map_err(translate)?;
+        let aead = ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305"];
+        if key.soft_deleted {
+            Ok(KeyState::Unusable(Unusable::PendingDeletion))
+        } else if key.derived || !aead.contains(&key.algorithm.as_str()) {
+            Err(Error::broken(Unsuitable(key.algorithm)))
+        } else {
+            Ok(KeyState::Usable { version: key.latest_version.to_string() })
+        }
+    }
+
+    async fn wrap_key(&self, key: &KeyRef, secret: &Secret, context: &Context) -> Result<Wrapped, Error> {
+        let name = name_of(key)?;
+        let payload = Payload::bind(secret, context)?;
+        let ciphertext = match self.client.encrypt(name, &payload, context).await {
+            Ok(ciphertext) => ciphertext,
+            Err(Failure::Answer { status: StatusCode::FORBIDDEN, .. }) => return Err(self.refused(name).await),
+            Err(failure) => return Err(translate(failure)),
+        };
+        let version = version_of(&ciphertext).ok_or_else(|| Error::broken(NoCiphertext))?.to_owned();
+        Ok(Wrapped { bytes: ciphertext.into_bytes(), version })
+    }
+
+    async fn unwrap_key(&self, key: &KeyRef, wrapped: &Wrapped, context: &Context) -> Result<Secret, Error> {
+        let name = name_of(key)?;
+        let ciphertext = str::from_utf8(&wrapped.bytes).ok().filter(|text| version_of(text) == Some(&wrapped.version));
+        let Some(ciphertext) = ciphertext else {
+            // What is not a ciphertext is not sent. A key that is missing or unusable still comes first.
+            return match self.inspect(key).await? {
+                KeyState::Usable { .. } => Err(Error::Mismatch),
+                KeyState::Unusable(reason) => Err(Error::KeyUnusable(reason)),
+            };
+        };
+        self.client.decrypt(name, ciphertext, context).await.map_err(translate)?.release(context)
+    }
+}
+
+/// The name, if a transit key can have it: letters, digits and `_`, inside also `-` and `.`. Nothing else is ever put
+/// into a path, so no name can lead to another endpoint.
+fn name_of(key: &KeyRef) -> Result<&str, Error> {
+    let name = key.as_str();
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let possible = name.starts_with(word) && name.ends_with(word) && name.chars().all(|c| word(c) || "-.".contains(c));
+    if possible { Ok(name) } else { Err(Error::NoSuchKey) }
+}
+
+/// N of `vault:vN:base64`. Strict, for the server is not: it would open a ciphertext that was altered in the unused
+/// bits of its base64.
+fn version_of(ciphertext: &str) -> Option<&str> {
+    let (version, bytes) = ciphertext.strip_prefix("vault:v")?.split_once(':')?;
+    BASE64_STANDARD.decode(bytes).ok()?;
+    version.parse::<u64>().ok().filter(|number| *number > 0 && number.to_string() == version).map(|_| version)
+}
+
+/// What a failure means, whichever call it came from: the server's words say what its status does not.
+fn translate(failure: Failure) -> Error {
+    tracing::debug!(%failure, "OpenBao call failed");
+    match failure {
+        Failure::Answer { status, retry_after, ref messages } => match status.as_u16() {
+            401 | 403 => Error::Refused,
+            404 if messages.as_ref().is_some_and(Vec::is_empty) => Error::NoSuchKey,
+            400 => messages.as_deref().and_then(read_refusal).unwrap_or_else(|| Error::broken(failure)),
+            429 => Error::Throttled { retry_after },
+            // 412 is a standby that has not caught up yet.
+            412 | 500..600 => Error::Unavailable { retry_after },
+            _ => Error::broken(failure),
+        },
+        Failure::Unreachable(_) => Error::Unavailable { retry_after: None },
+        Failure::Garbage(_) | Failure::Plaintext(_) | Failure::TooLong => Error::broken(failure),
+    }
+}
+
+/// What the server's words for a 400 mean; `None` for words not known.
+fn read_refusal(messages: &[String]) -> Option<Error> {
+    let said = |words: &str| messages.iter().any(|message| message.contains(words));
+    if said("encryption key not found") || said("unknown key type") {
+        Some(Error::NoSuchKey)
+    } else if said("soft-deleted") {
+        Some(Error::KeyUnusable(Unusable::PendingDeletion))
+    } else if said("disallowed by policy (too old)") {
+        Some(Error::KeyUnusable(Unusable::Disabled))
+    } else if said("message authentication failed") || said("invalid ciphertext") {
+        Some(Error::Mismatch)
+    } else {
+        None
+    }
+}

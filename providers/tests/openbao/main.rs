@@ -1,0 +1,134 @@
+//! The OpenBao room against the real server, and against one that fails in every way a server can.
+#![cfg(test)]
+
+mod faults;
+mod server;
+
+use keyfold_providers::contract::{self, Subject};
+use keyfold_providers::openbao::{ConnectError, OpenBao};
+use keyfold_providers::{Context, Error, KeyProvider, KeyRef, KeyState, Unusable, Wrapped};
+use reqwest::Method;
+use secret::Secret;
+use serde_json::json;
+use server::Server;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+const SECRET: [u8; 32] = [9; 32];
+const CONTEXT: Context = Context::new([1; 32]);
+/// The policy of the README.
+const LEAST_PRIVILEGE: &str = r#"
+    path "team/transit/encrypt/*" { capabilities = ["update"] }
+    path "team/transit/decrypt/*" { capabilities = ["update"] }
+    path "team/transit/keys/*"    { capabilities = ["read"] }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_the_contract() {
+    let server = Server::start().await;
+    // The root token could create keys: that the contract holds for it shows that no wrap does.
+    contract::check(&subject(server.connect().await)).await;
+    contract::check(&subject(server.connect_as(LEAST_PRIVILEGE, "1h").await)).await;
+    server.admin(Method::POST, "team/transit/config/keys", json!({"disable_upsert": true})).await;
+    contract::check(&subject(server.connect().await)).await;
+}
+
+#[tokio::test]
+async fn follows_rotation_and_deletion() {
+    let (server, first) = (Server::start().await, KeyRef::new("first"));
+    let bao = server.connect().await;
+    let old = wrap(&bao, &first).await.unwrap();
+    server.admin(Method::POST, "team/transit/keys/first/rotate", json!({})).await;
+    assert_eq!(bao.inspect(&first).await.unwrap(), KeyState::Usable { version: "2".to_owned() });
+    assert_eq!(wrap(&bao, &first).await.unwrap().version, "2");
+    assert!(bao.unwrap_key(&first, &old, &CONTEXT).await.unwrap().matches(&SECRET));
+
+    let oldest = json!({"min_decryption_version": 2});
+    server.admin(Method::POST, "team/transit/keys/first/config", oldest).await;
+    let retired = bao.unwrap_key(&first, &old, &CONTEXT).await;
+    assert!(matches!(retired, Err(Error::KeyUnusable(Unusable::Disabled))));
+
+    server.admin(Method::DELETE, "team/transit/keys/first/soft-delete", json!({})).await;
+    let deleted = bao.unwrap_key(&first, &old, &CONTEXT).await;
+    assert!(matches!(deleted, Err(Error::KeyUnusable(Unusable::PendingDeletion))));
+    assert!(matches!(wrap(&bao, &first).await, Err(Error::KeyUnusable(Unusable::PendingDeletion))));
+    assert_eq!(bao.inspect(&first).await.unwrap(), KeyState::Unusable(Unusable::PendingDeletion));
+}
+
+#[tokio::test]
+async fn opens_nothing_that_the_server_would_open_for_another() {
+    let (server, first) = (Server::start().await, KeyRef::new("first"));
+    let bao = server.connect().await;
+    let wrapped = wrap(&bao, &first).await.unwrap();
+
+    // Go's base64 ignores line breaks and unused bits, so the server opens more than one spelling.
+    let mut broken = wrapped.clone();
+    broken.bytes.insert(20, b'\n');
+    assert!(matches!(bao.unwrap_key(&first, &broken, &CONTEXT).await, Err(Error::Mismatch)));
+    let mut quoted = wrapped.clone();
+    quoted.bytes.extend(br#"","associated_data":""#);
+    assert!(matches!(bao.unwrap_key(&first, &quoted, &CONTEXT).await, Err(Error::Mismatch)));
+    for name in ["", ".", "..", "../keys", "first/../first", "first?x", "first%2F", "keys/first"] {
+        assert!(matches!(bao.inspect(&KeyRef::new(name)).await, Err(Error::NoSuchKey)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn tells_refusal_from_absence() {
+    let server = Server::start().await;
+    let bao = server.connect_as(r#"path "team/transit/keys/*" { capabilities = ["read"] }"#, "1h").await;
+    assert!(matches!(wrap(&bao, &KeyRef::new("first")).await, Err(Error::Refused)));
+    assert!(matches!(wrap(&bao, &KeyRef::new("third")).await, Err(Error::NoSuchKey)));
+
+    let another = server.connect_with("another-token", None).await.unwrap();
+    let wrapped = wrap(&another, &KeyRef::new("first")).await;
+    assert!(matches!(wrapped, Err(Error::Unavailable { .. })), "an unknown certificate authority is not trusted");
+}
+
+#[tokio::test]
+async fn refuses_keys_without_associated_data() {
+    let server = Server::start().await;
+    for (name, key) in [("rsa", json!({"type": "rsa-2048"})), ("derived", json!({"derived": true}))] {
+        server.admin(Method::POST, &format!("team/transit/keys/{name}"), key).await;
+        let (bao, key) = (server.connect().await, KeyRef::new(name));
+        assert!(matches!(bao.inspect(&key).await, Err(Error::Broken(_))), "{name}");
+        assert!(matches!(wrap(&bao, &key).await, Err(Error::Broken(_))), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn renews_its_token_until_it_is_dropped() {
+    let (server, first) = (Server::start().await, KeyRef::new("first"));
+    let bao = server.connect_as(LEAST_PRIVILEGE, "3s").await;
+    sleep(Duration::from_secs(7)).await;
+    wrap(&bao, &first).await.unwrap();
+    drop(bao);
+    sleep(Duration::from_secs(4)).await;
+    let tokens = server.admin(Method::GET, "auth/token/accessors?list=true", json!({})).await;
+    assert_eq!(tokens["data"]["keys"].as_array().unwrap().len(), 1, "only the root token is left");
+}
+
+#[tokio::test]
+async fn refuses_to_connect_in_clear_or_with_a_bad_token() {
+    let address = |address| faults::connect_to(address, "token");
+    assert!(matches!(address("http://bao.example:8200").await, Err(ConnectError::Insecure)));
+    assert!(matches!(address("ftp://127.0.0.1").await, Err(ConnectError::Insecure)));
+    assert!(matches!(address("bao").await, Err(ConnectError::Address)));
+    assert!(matches!(faults::connect_to("http://127.0.0.1:1", "a\nb").await, Err(ConnectError::Token)));
+    let refusing = faults::server(&faults::answer("403 Forbidden", ""), true).await;
+    assert!(matches!(address(&refusing).await, Err(ConnectError::TokenRefused)));
+}
+
+fn subject(bao: OpenBao) -> Subject {
+    Subject {
+        provider: Arc::new(bao),
+        key: KeyRef::new("first"),
+        other_key: KeyRef::new("second"),
+        missing_key: KeyRef::new("third"),
+    }
+}
+
+async fn wrap(bao: &OpenBao, key: &KeyRef) -> Result<Wrapped, Error> {
+    bao.wrap_key(key, &Secret::copied_from(&SECRET), &CONTEXT).await
+}
