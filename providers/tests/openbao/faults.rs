@@ -49,7 +49,8 @@ async fn unavailable() {
 async fn broken() {
     let no_json = answer("200 OK", "<html>");
     let other_json = answer("200 OK", r#"{"data":{"plaintext":"*","ciphertext":"*"}}"#);
-    let endless = answer("200 OK", &"{".repeat(100_000));
+    let healthy = r#"{"data":{"plaintext":"AAAA","ciphertext":"vault:v1:AAAA"}}"#;
+    let endless = answer("200 OK", &(healthy.to_owned() + &" ".repeat(100_000)));
     let redirect = answer("307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/", "");
     let no_mount = answer("404 Not Found", r#"{"errors":["no handler for route"]}"#);
     let of_a_proxy = answer("404 Not Found", "<html>");

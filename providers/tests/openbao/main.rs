@@ -4,6 +4,7 @@
 mod faults;
 mod server;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use keyfold_providers::contract::{self, Subject};
 use keyfold_providers::openbao::{ConnectError, OpenBao};
 use keyfold_providers::{Context, Error, KeyProvider, KeyRef, KeyState, Unusable, Wrapped};
@@ -32,6 +33,22 @@ async fn keeps_the_contract() {
     contract::check(&subject(server.connect_as(LEAST_PRIVILEGE, "1h").await)).await;
     server.admin(Method::POST, "team/transit/config/keys", json!({"disable_upsert": true})).await;
     contract::check(&subject(server.connect().await)).await;
+}
+
+/// What the server itself opens, asked past the room.
+#[tokio::test]
+async fn the_server_binds_the_context_too() {
+    let server = Server::start().await;
+    let wrapped = wrap(&server.connect().await, &KeyRef::new("first")).await.unwrap();
+    let decrypt = async |context: [u8; 32]| {
+        let ciphertext = str::from_utf8(&wrapped.bytes).unwrap();
+        let body = json!({"ciphertext": ciphertext, "associated_data": BASE64_STANDARD.encode(context)});
+        server.try_admin(Method::POST, "team/transit/decrypt/first", body).await
+    };
+    let opened = decrypt(*CONTEXT.as_bytes()).await.unwrap();
+    let payload = BASE64_STANDARD.encode([SECRET, *CONTEXT.as_bytes()].concat());
+    assert_eq!(opened["data"]["plaintext"], payload);
+    assert_eq!(decrypt([2; 32]).await, None);
 }
 
 #[tokio::test]
