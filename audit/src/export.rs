@@ -5,7 +5,7 @@ use crate::line::line;
 use crate::note::{self, Checkpoint, NoteError, Verifier};
 use crate::tile::{self, WIDTH};
 use crate::tree::{Edge, Tile, leaf_hash};
-use serde_json::json;
+use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -134,7 +134,30 @@ pub(crate) fn resource(path: tile::Path) -> String {
 
 /// The announced keys as a JWK set (RFC 7517, section 5), in the order of their announcement.
 pub(crate) fn event_keys(keys: &[EventPublicKey]) -> String {
-    let jwk = |key: &EventPublicKey| json!({"kty": "OKP", "crv": "Ed25519", "x": key.x(), "kid": key.kid(), "alg": "EdDSA", "use": "sig"});
-    let keys: Vec<_> = keys.iter().map(jwk).collect();
-    format!("{:#}\n", json!({ "keys": keys }))
+    let keys = keys.iter().map(|key| Jwk {
+        kty: "OKP",
+        crv: "Ed25519",
+        x: key.x(),
+        kid: key.kid(),
+        alg: "EdDSA",
+        usage: "sig",
+    });
+    let set = JwkSet { keys: keys.collect() };
+    serde_json::to_string_pretty(&set).expect("invariant: a JWK set is JSON") + "\n"
+}
+
+#[derive(Serialize)]
+struct JwkSet<'a> {
+    keys: Vec<Jwk<'a>>,
+}
+
+#[derive(Serialize)]
+struct Jwk<'a> {
+    kty: &'static str,
+    crv: &'static str,
+    x: &'a str,
+    kid: &'a str,
+    alg: &'static str,
+    #[serde(rename = "use")]
+    usage: &'static str,
 }

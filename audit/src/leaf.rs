@@ -56,6 +56,9 @@ impl SignedEvent {
 
 impl Event {
     /// Signs the event. Each call draws its own `jti`, salts and decoys.
+    ///
+    /// # Panics
+    /// When the system has no randomness: nothing may go on without it.
     #[must_use]
     pub fn sign(&self, stamp: &Stamp, key: &EventKey) -> SignedEvent {
         let entropy = Entropy::draw();

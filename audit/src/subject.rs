@@ -33,13 +33,16 @@ impl SubjectKey {
     }
 
     /// Seals the disclosures of the event `jti`: `nonce || ciphertext || tag`.
+    ///
+    /// # Panics
+    /// When the system has no randomness: nothing may go on without it.
     #[must_use]
     pub fn seal(&self, jti: Uuid, disclosures: &[String]) -> Vec<u8> {
         let mut text = disclosures.join("~").into_bytes();
         let nonce = self
             .0
             .seal_in_place_append_tag(Aad::from(jti.as_bytes()), &mut text)
-            .expect("invariant: AES-256-GCM seals what is far below its limit of 64 GiB");
+            .expect("invariant: randomness works, and disclosures are far below the 64 GiB limit of AES-GCM");
         [nonce.as_ref().as_slice(), &text].concat()
     }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 mod fixture;
+mod hostile;
 mod leaf;
 mod note;
 mod sink;
