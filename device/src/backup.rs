@@ -75,7 +75,7 @@ impl Device {
 
 impl State {
     /// A new record of the generation after the newest that is known.
-    fn wrap(&self, kind: &Kind, material: &Secret, passphrase: Option<&Secret>) -> Result<Wrap, Error> {
+    pub(crate) fn wrap(&self, kind: &Kind, material: &Secret, passphrase: Option<&Secret>) -> Result<Wrap, Error> {
         let name = RecordName {
             tenant: self.tenant.clone(),
             user: self.user.clone(),

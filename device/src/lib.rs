@@ -1,6 +1,7 @@
 //! The other half: what a device does to back up its key material and to get it back.
 //!
 //! ```no_run
+//! # use keyfold_device as device;
 //! # async fn example(secret: secret::Secret, code: protocol::enrolment::EnrolmentCode) -> Result<(), device::Error> {
 //! use device::{Broker, Device, DeviceInfo, RestoreRequest, Selection};
 //!

@@ -70,3 +70,82 @@ pub(crate) fn verify(
         Err(ReceiptRefused::OtherEvent)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ReceiptRefused, verify};
+    use audit::{
+        Origin,
+        event::{Event, Kind, Outcome},
+        leaf::{EventKey, Stamp},
+        note::LogKey,
+        receipt::Receipt,
+        tree::Edge,
+    };
+    use protocol::messages::LogKeys;
+    use secret::Secret;
+    use uuid::Uuid;
+
+    /// A log of its own, and its key as a device pins it.
+    fn log(origin: &str) -> (Origin, LogKey, LogKeys) {
+        let origin = Origin::new(origin).unwrap();
+        let key = LogKey::from_seed(&origin, &Secret::random(32)).unwrap();
+        let pinned = LogKeys { origin: origin.to_string(), vkeys: vec![key.vkey()] };
+        (origin, key, pinned)
+    }
+
+    /// The receipt and the leaf of `event`, the second of three in the log.
+    fn logged(event: &Event, origin: &Origin, key: &LogKey) -> (String, String) {
+        let events = EventKey::from_seed(&Secret::random(32)).unwrap();
+        let stamp = Stamp { origin: origin.clone(), boot: Uuid::new_v4(), at_ms: 0 };
+        let other = Event::new(Kind::LogHeartbeat, Outcome::OK);
+        let leaves = [&other, event, &other].map(|event| event.sign(&stamp, &events));
+        let mut edge = Edge::new();
+        leaves.iter().for_each(|leaf| edge.append(leaf.hash()));
+        let proof = edge.inclusion_of_recent(1).unwrap();
+        let receipt = Receipt { index: 1, proof, checkpoint: key.checkpoint(edge.size(), &edge.root()) };
+        (receipt.to_text(), leaves[1].leaf.clone())
+    }
+
+    #[test]
+    fn a_logged_event_is_proven_for_its_subject_and_kind_only() {
+        let (origin, key, pinned) = log("keyfold.example/acme");
+        let subject = Uuid::new_v4();
+        let wrapped = Event::new(Kind::RecordWrapped, Outcome::OK).correlation(subject);
+        let (receipt, leaf) = logged(&wrapped, &origin, &key);
+        assert_eq!(verify(&pinned, (&receipt, &leaf), Kind::RecordWrapped, subject).unwrap().index, 1);
+
+        let other_kind = verify(&pinned, (&receipt, &leaf), Kind::RestoreReleased, subject);
+        assert!(matches!(other_kind, Err(ReceiptRefused::OtherEvent)), "{other_kind:?}");
+        let other_subject = verify(&pinned, (&receipt, &leaf), Kind::RecordWrapped, Uuid::new_v4());
+        assert!(matches!(other_subject, Err(ReceiptRefused::OtherEvent)), "{other_subject:?}");
+
+        let failed = Event::new(Kind::RecordWrapped, Outcome::from_static("refused")).correlation(subject);
+        let (receipt, leaf) = logged(&failed, &origin, &key);
+        let refused = verify(&pinned, (&receipt, &leaf), Kind::RecordWrapped, subject);
+        assert!(matches!(refused, Err(ReceiptRefused::OtherEvent)), "{refused:?}");
+    }
+
+    #[test]
+    fn another_leaf_or_another_log_proves_nothing() {
+        let (origin, key, pinned) = log("keyfold.example/acme");
+        let subject = Uuid::new_v4();
+        let wrapped = Event::new(Kind::RecordWrapped, Outcome::OK).correlation(subject);
+        let (receipt, leaf) = logged(&wrapped, &origin, &key);
+        let (_, never_logged) = logged(&wrapped, &origin, &key);
+        let refused = verify(&pinned, (&receipt, &never_logged), Kind::RecordWrapped, subject);
+        assert!(matches!(refused, Err(ReceiptRefused::Receipt(_))), "{refused:?}");
+
+        let (_, _, same_name) = log("keyfold.example/acme");
+        let (_, _, other_name) = log("keyfold.example/other");
+        for pinned in [same_name, other_name] {
+            let refused = verify(&pinned, (&receipt, &leaf), Kind::RecordWrapped, subject);
+            assert!(matches!(refused, Err(ReceiptRefused::Receipt(_))), "{refused:?}");
+        }
+        for keys in [vec![], vec!["nonsense".to_owned()], vec![log("keyfold.example/other").1.vkey()]] {
+            let pinned = LogKeys { origin: pinned.origin.clone(), vkeys: keys };
+            let refused = verify(&pinned, (&receipt, &leaf), Kind::RecordWrapped, subject);
+            assert!(matches!(refused, Err(ReceiptRefused::Keys)), "{refused:?}");
+        }
+    }
+}
