@@ -59,10 +59,10 @@ impl fmt::Display for Path {
 
 /// `/x001/x234/067` for 1234067.
 fn write_index(f: &mut fmt::Formatter<'_>, index: u64) -> fmt::Result {
-    let groups = std::iter::successors(Some(index / 1000), |rest| (*rest > 0).then_some(rest / 1000));
-    let groups: Vec<_> = groups.take_while(|rest| *rest > 0).map(|rest| rest % 1000).collect();
-    for group in groups.iter().rev() {
-        write!(f, "/x{group:03}")?;
+    let above = std::iter::successors(Some(index / 1000), |rest| Some(rest / 1000));
+    let above: Vec<_> = above.take_while(|rest| *rest > 0).collect();
+    for rest in above.iter().rev() {
+        write!(f, "/x{:03}", rest % 1000)?;
     }
     write!(f, "/{:03}", index % 1000)
 }
