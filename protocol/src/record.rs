@@ -21,8 +21,6 @@ use zeroize::Zeroizing;
 
 /// The one suite there is: HKDF-SHA256, AES-256-GCM in STREAM, commitment.
 pub const SUITE: u16 = 1;
-/// The largest generation: the largest integer that every JSON reader keeps exact (RFC 8259, section 6).
-pub const MAX_GENERATION: u64 = (1 << 53) - 1;
 
 const SECRET_LEN: usize = 32;
 
@@ -104,11 +102,15 @@ impl WrappingSecret {
     /// # Errors
     /// [`Mismatch`].
     pub fn from_payload(payload: Secret, context: &Context) -> Result<Self, Mismatch> {
-        if payload.len() != SECRET_LEN + context.0.len() {
-            return Err(Mismatch);
-        }
         let (secret, bound) = payload.split_at(SECRET_LEN).ok_or(Mismatch)?;
         if bound.matches(&context.0) { Ok(Self(secret)) } else { Err(Mismatch) }
+    }
+}
+
+impl From<WrappingSecret> for Secret {
+    /// For the provider that wraps it.
+    fn from(secret: WrappingSecret) -> Self {
+        secret.0
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Wrap {
     pub record: Uuid,
     /// What sort of key.
     pub kind: Kind,
-    /// One more than the newest of this kind, from 1 to [`crate::record::MAX_GENERATION`].
+    /// One more than the newest of this kind; the first is 1.
     pub generation: u64,
     /// [`crate::record::SUITE`].
     pub suite: u16,
@@ -96,4 +96,36 @@ pub struct RecordEntry {
 pub struct RecordList {
     /// By kind, newest generation first.
     pub records: Vec<RecordEntry>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bundle, Wrap};
+    use crate::{
+        encoding::{Base64Url, from_json},
+        jws::{DeviceKey, MAX_BODY, Signer},
+        record::MAX_BUNDLE,
+        sealing::{SEALED_LEN, Sealed},
+    };
+    use uuid::Uuid;
+
+    #[test]
+    fn the_largest_wrap_fits_a_request() {
+        let wrap = Wrap {
+            record: Uuid::nil(),
+            kind: "k".repeat(32).parse().unwrap(),
+            generation: u64::MAX,
+            suite: u16::MAX,
+            ingress: "i".repeat(64).parse().unwrap(),
+            sealed: Base64Url(Sealed::try_from(vec![0; SEALED_LEN]).unwrap()),
+            commitment: Base64Url([0; 32]),
+            bundle: Base64Url(Bundle::try_from(vec![0; MAX_BUNDLE]).unwrap()),
+        };
+        let json = serde_json::to_vec(&wrap).unwrap();
+        assert_eq!(from_json::<Wrap>(&json).unwrap(), wrap);
+        let signer = Signer::Kid(Uuid::nil().to_string());
+        let body = DeviceKey::generate_p256().sign_request(&signer, &"n".repeat(128), &"u".repeat(2048), &json);
+        assert!(body.len() <= MAX_BODY, "{} bytes", body.len());
+        assert!(Bundle::try_from(vec![0; MAX_BUNDLE + 1]).is_err());
+    }
 }
