@@ -1,4 +1,4 @@
-//! Exactly the HTTP calls in use: four of the transit engine and the token's own, no retries.
+//! Exactly the HTTP calls in use: three of the transit engine, two about the token itself. No retries.
 
 use super::{ConnectError, Options};
 use crate::Context;

@@ -76,7 +76,7 @@ impl Keystore {
         Ok(keystore)
     }
 
-    /// Opens an existing keystore. Derives the key once: about 20 ms.
+    /// Opens an existing keystore. Derives the key once, in tens of milliseconds.
     pub(super) fn open(path: &Path, passphrase: &Secret) -> Result<Self, OpenError> {
         let (document, _) = read(path)?;
         let root = document.derive(passphrase).ok_or(OpenError::Unsupported)?;
