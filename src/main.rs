@@ -1,2 +1,32 @@
-//! placeholder
-fn main() {}
+//! Keyfold: an enterprise BYOK key-wrapping broker. See docs/ARCHITECTURE.md for the map.
+
+mod api;
+mod breaker;
+mod broker;
+mod caller;
+mod cli;
+mod clock;
+mod commit;
+mod config;
+mod disk;
+mod error;
+mod http;
+mod keys;
+mod kms;
+mod limits;
+mod nonce;
+mod ops;
+mod sinks;
+mod store;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // One TLS and crypto stack for everything in this process.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("keyfold: another TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    cli::Cli::parse().run()
+}

@@ -2,6 +2,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use secret::Secret;
+use std::fmt;
 use uuid::Uuid;
 
 /// Stands between disclosures, as in an SD-JWT (RFC 9901, section 4); base64url has no such character.
@@ -9,6 +10,12 @@ const SEPARATOR: char = '~';
 
 /// The key of one data subject: AES-256-GCM with random 96-bit nonces, so good for 2^32 events.
 pub struct SubjectKey(RandomizedNonceKey);
+
+impl fmt::Debug for SubjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SubjectKey(..)")
+    }
+}
 
 /// Why a subject's bytes cannot be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +73,7 @@ impl SubjectKey {
 mod tests {
     use super::{SubjectError, SubjectKey};
     use secret::Secret;
+    use std::fmt;
     use uuid::Uuid;
 
     #[test]

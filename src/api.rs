@@ -1,0 +1,251 @@
+//! The admin API's requests and answers, as JSON: what the server takes and the command line sends.
+//!
+//! Times are unix milliseconds. Requests refuse members they do not know.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+/// Where a list goes on, and how much of it to give.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Items after this one; from the `next` of the page before.
+    pub after: String,
+    /// At most so many, 1 to 1,000; 100 when not given.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u16>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// In the order of their ids.
+    pub items: Vec<T>,
+    /// The `after` of the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Asks for a new tenant.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateTenant {
+    /// 1 to 128 of `A-Z a-z 0-9 . _ @ -`.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// Days after enrolment in which a device without attestation may restore; without it, never.
+    #[serde(default)]
+    pub unattested_days: Option<u32>,
+}
+
+/// A tenant.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Tenant {
+    /// Its id.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// `active` or `revoked`.
+    pub state: String,
+    /// The KEK that wraps new records.
+    pub kek: Option<Uuid>,
+    /// Days after enrolment in which a device without attestation may restore.
+    pub unattested_days: Option<u32>,
+    /// When it was made.
+    pub created_at: i64,
+    /// The verifier key of its log (C2SP signed-note): pin it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vkey: Option<String>,
+}
+
+/// Asks to register a KEK; it is tried with a canary first.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterKek {
+    /// A provider of the configuration file.
+    pub provider: String,
+    /// What that provider calls the key.
+    pub key: String,
+}
+
+/// A customer's key-encryption key.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Kek {
+    /// Its id; events name it by this.
+    pub id: Uuid,
+    /// The provider that holds it.
+    pub provider: String,
+    /// What the provider calls it.
+    pub key: String,
+    /// Counted from 1.
+    pub version: u64,
+    /// `active` or `revoked`.
+    pub state: String,
+    /// When it was registered.
+    pub created_at: i64,
+}
+
+/// Asks for a new user.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateUser {
+    /// 1 to 128 of `A-Z a-z 0-9 . _ @ -`.
+    pub id: String,
+}
+
+/// A user.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    /// As the tenant names the person.
+    pub id: String,
+    /// `active` or `revoked`.
+    pub state: String,
+    /// When it was made.
+    pub created_at: i64,
+}
+
+/// Asks for a one-time enrolment code.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateCode {
+    /// Whose device it will be.
+    pub user: String,
+    /// Good for so long, 60 to 604,800; an hour when not given.
+    #[serde(default)]
+    pub seconds: Option<u32>,
+}
+
+/// A one-time enrolment code, shown this once.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct Code {
+    /// Hand it to the user; it enrols one device.
+    pub code: String,
+    /// Whose device it will be.
+    pub user: String,
+    /// Until when it is good.
+    pub expires_at: i64,
+}
+
+/// A device.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Device {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub user: String,
+    /// As it named itself.
+    pub name: String,
+    /// As it named it.
+    pub platform: String,
+    /// `active` or `revoked`.
+    pub state: String,
+    /// Whether its key is proven to live in hardware.
+    pub attested: bool,
+    /// When it enrolled.
+    pub enrolled_at: i64,
+}
+
+/// A record, without its ciphertexts.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Record {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub user: String,
+    /// For example `identity`.
+    pub kind: String,
+    /// Which of its kind.
+    pub generation: u64,
+    /// The device that backed it up.
+    pub device: Uuid,
+    /// The KEK that it is wrapped under.
+    pub kek: Uuid,
+    /// When it was wrapped.
+    pub created_at: i64,
+}
+
+/// A restore.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Restore {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose records.
+    pub user: String,
+    /// The device that asked.
+    pub device: Uuid,
+    /// The records asked for.
+    pub records: Vec<Uuid>,
+    /// Why, in the device's words.
+    pub reason: String,
+    /// How far it is.
+    pub state: String,
+    /// No release from this time on.
+    pub expires_at: i64,
+    /// When it last changed.
+    pub changed_at: i64,
+}
+
+/// What to take away.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "id", deny_unknown_fields)]
+pub enum Target {
+    /// Everything of the tenant.
+    Tenant,
+    /// A user with all devices.
+    User(String),
+    /// One device.
+    Device(Uuid),
+    /// One restore.
+    Restore(Uuid),
+    /// Every record under this KEK.
+    Kek(Uuid),
+}
+
+/// Takes access away, for good.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    /// What.
+    pub target: Target,
+    /// Why; goes into the log.
+    pub reason: String,
+}
+
+/// Access is gone.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Revoked {
+    /// Nothing of the target was or will be released after this time.
+    pub effective_at: i64,
+    /// Open restores that ended with it.
+    pub restores_ended: u64,
+}
+
+/// Which events to give.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct EventsQuery {
+    /// From this index on.
+    pub from: u64,
+}
+
+/// An event as the log has it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// Its index.
+    pub index: u64,
+    /// The signed leaf: an SD-JWT (RFC 9901) without its disclosures.
+    pub leaf: String,
+    /// What it withholds; empty when the person was erased.
+    pub disclosures: Vec<String>,
+}
+
+/// Events in order.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Events {
+    /// At most 1,000.
+    pub events: Vec<Event>,
+}

@@ -1,0 +1,46 @@
+//! The broker's parts, put together once at start and shared by every request.
+
+use crate::caller::AdminToken;
+use crate::clock::Clock;
+use crate::commit::Committer;
+use crate::disk::Disk;
+use crate::keys::Keys;
+use crate::kms::Kms;
+use crate::limits::Limits;
+use crate::nonce::Nonces;
+use crate::store::Store;
+use policies::PolicySet;
+use protocol::jws::PublicJwk;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that operations need.
+#[derive(Debug)]
+pub struct Broker {
+    /// The only `now`.
+    pub clock: Arc<Clock>,
+    /// For reading.
+    pub store: Store,
+    /// For writing.
+    pub committer: Committer,
+    /// The broker's own keys.
+    pub keys: Arc<Keys>,
+    /// Replay nonces.
+    pub nonces: Nonces,
+    /// What decides whether.
+    pub policies: PolicySet,
+    /// Where customers' keys live.
+    pub kms: Kms,
+    /// How often anyone may ask.
+    pub limits: Limits,
+    /// Whether there is room to write.
+    pub disk: Disk,
+    /// The operator's API token.
+    pub admin: AdminToken,
+    /// What device requests are signed for: scheme, host and port, no path.
+    pub public_url: String,
+    /// How long a restore may wait for its release.
+    pub restore_lifetime: Duration,
+    /// A key that nobody has: stands in for an unknown device's.
+    pub decoy: PublicJwk,
+}

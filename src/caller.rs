@@ -1,0 +1,163 @@
+//! Who asks: a device that signed its request, or an administrator with an API token.
+
+use crate::broker::Broker;
+use crate::error::Error;
+use crate::store::devices::{self, Device};
+use crate::store::nonces::SpentNonce;
+use aws_lc_rs::digest;
+use protocol::encoding::from_json;
+use protocol::jws::{PublicJwk, Signer, Unverified, Verified};
+use protocol::names::TenantId;
+use std::net::IpAddr;
+use uuid::Uuid;
+
+/// Where a request came from; goes into events, withheld by default.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The peer's address.
+    pub ip: IpAddr,
+    /// What the client calls itself.
+    pub agent: Option<String>,
+}
+
+/// A signed request as it came in.
+#[derive(Debug)]
+pub struct SignedRequest {
+    /// The tenant of the route.
+    pub tenant: TenantId,
+    /// The path of the route.
+    pub path: String,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Where from.
+    pub source: Source,
+}
+
+/// A device that has proven who it is; whether it may act is for the gate to say.
+#[derive(Debug)]
+pub struct DeviceCaller {
+    /// The tenant of the route, which is the device's.
+    pub tenant: TenantId,
+    /// The device as it is stored.
+    pub device: Device,
+    /// To be spent with the effect.
+    pub nonce: SpentNonce,
+    /// The nonce as it was sent: part of a transcript.
+    pub nonce_text: String,
+    /// Where from.
+    pub source: Source,
+}
+
+/// A key that has proven itself but is not enrolled.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// The tenant of the route.
+    pub tenant: TenantId,
+    /// The key that signed.
+    pub key: PublicJwk,
+    /// To be spent with the effect.
+    pub nonce: SpentNonce,
+    /// Where from.
+    pub source: Source,
+}
+
+/// An administrator, by API token.
+#[derive(Debug, Clone)]
+pub struct AdminCaller {
+    /// What events call them.
+    pub actor: String,
+    /// Where from.
+    pub source: Source,
+}
+
+/// Proves which device signed the request, and gives its payload.
+pub async fn device(broker: &Broker, request: SignedRequest) -> Result<(DeviceCaller, Vec<u8>), Error> {
+    let proven = prove_device(broker, &request).await;
+    let (device, verified, nonce) = counted(broker, &request.source, proven)?;
+    broker.limits.count(request.tenant.as_str(), device.id)?;
+    let caller =
+        DeviceCaller { tenant: request.tenant, device, nonce, nonce_text: verified.nonce, source: request.source };
+    Ok((caller, verified.payload))
+}
+
+/// Proves that the sender holds the key it wants to enrol, and gives the payload.
+pub fn newcomer(broker: &Broker, request: SignedRequest) -> Result<(Newcomer, Vec<u8>), Error> {
+    let proven = prove_newcomer(broker, &request);
+    let (key, verified, nonce) = counted(broker, &request.source, proven)?;
+    Ok((Newcomer { tenant: request.tenant, key, nonce, source: request.source }, verified.payload))
+}
+
+/// Proves an administrator by the `Authorization` header.
+pub fn admin(broker: &Broker, authorization: Option<&str>, source: Source) -> Result<AdminCaller, Error> {
+    let token = authorization.and_then(|header| header.strip_prefix("Bearer "));
+    let proven = token.filter(|token| broker.admin.is_token(token)).ok_or(Error::Unproven);
+    counted(broker, &source, proven)?;
+    Ok(AdminCaller { actor: format!("token:{}", broker.admin.name), source })
+}
+
+/// The operator's API token: its name, and SHA-256 of the token itself.
+#[derive(Debug)]
+pub struct AdminToken {
+    name: String,
+    hash: [u8; 32],
+}
+
+impl AdminToken {
+    /// Keeps the hash only; `token` is at least 32 characters of randomness.
+    #[must_use]
+    pub fn new(name: &str, token: &[u8]) -> Self {
+        Self { name: name.into(), hash: sha256(token) }
+    }
+
+    fn is_token(&self, token: &str) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.hash, &sha256(token.as_bytes())).is_ok()
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("invariant: SHA-256 gives 32 bytes")
+}
+
+/// Too many failed proofs from one address are answered as such, whatever they were.
+fn counted<T>(broker: &Broker, source: &Source, proven: Result<T, Error>) -> Result<T, Error> {
+    if matches!(proven, Err(Error::Unproven)) {
+        broker.limits.count_failure(source.ip)?;
+    }
+    proven
+}
+
+async fn prove_device(broker: &Broker, request: &SignedRequest) -> Result<(Device, Verified, SpentNonce), Error> {
+    let unverified = Unverified::parse(&request.body).map_err(Error::Jws)?;
+    let Signer::Kid(kid) = &unverified.signer else { return Err(Error::Malformed("`kid` is due here, not `jwk`")) };
+    let id = Uuid::try_parse(kid).ok();
+    let known = match id {
+        Some(id) => devices::find(&mut *broker.store.reader().await?, id).await?,
+        None => None,
+    };
+    let device = known.filter(|device| device.tenant == request.tenant.as_str());
+    let key = device.as_ref().and_then(|device| from_json::<PublicJwk>(device.jwk.as_bytes()).ok());
+    // An unknown device costs a verification too, so that its answer takes as long as that for a wrong signature.
+    let verified = unverified.verify(key.as_ref().unwrap_or(&broker.decoy));
+    let (Some(device), Ok(verified)) = (device, verified) else { return Err(Error::Unproven) };
+    let nonce = check_use(broker, request, &verified)?;
+    Ok((device, verified, nonce))
+}
+
+fn prove_newcomer(broker: &Broker, request: &SignedRequest) -> Result<(PublicJwk, Verified, SpentNonce), Error> {
+    let unverified = Unverified::parse(&request.body).map_err(Error::Jws)?;
+    let Signer::Jwk(key) = unverified.signer.clone() else {
+        return Err(Error::Malformed("`jwk` is due here, not `kid`"));
+    };
+    let verified = unverified.verify(&key).map_err(|_| Error::Unproven)?;
+    let nonce = check_use(broker, request, &verified)?;
+    Ok((key, verified, nonce))
+}
+
+/// A signature counts for the URL and the nonce that it covers, and for nothing else.
+fn check_use(broker: &Broker, request: &SignedRequest, verified: &Verified) -> Result<SpentNonce, Error> {
+    let here = verified.url.strip_prefix(&*broker.public_url) == Some(request.path.as_str());
+    if !here {
+        return Err(Error::UrlMismatch);
+    }
+    broker.nonces.recognise(&verified.nonce, broker.clock.now()).ok_or(Error::BadNonce)
+}

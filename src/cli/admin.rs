@@ -1,0 +1,302 @@
+//! `keyfold admin`: the admin API from a terminal, for people (tables) and programs (`--json`).
+
+mod client;
+mod export;
+
+use super::{Failure, block_on, output};
+use crate::api::{self, Target};
+use clap::{Args, Subcommand};
+use client::Client;
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// Administer a running broker.
+#[derive(Debug, Args)]
+pub struct Admin {
+    /// The broker's URL.
+    #[arg(long, env = "KEYFOLD_URL")]
+    url: String,
+    /// The certificate authority to trust, PEM.
+    #[arg(long, env = "KEYFOLD_CA")]
+    ca: PathBuf,
+    /// A file with the API token.
+    #[arg(long, env = "KEYFOLD_TOKEN_FILE")]
+    token_file: PathBuf,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    thing: Thing,
+}
+
+#[derive(Debug, Subcommand)]
+enum Thing {
+    /// Tenants.
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// A tenant's key-encryption keys.
+    #[command(subcommand)]
+    Kek(Kek),
+    /// A tenant's users.
+    #[command(subcommand)]
+    User(User),
+    /// Make a one-time enrolment code.
+    EnrolmentCode {
+        /// The tenant.
+        tenant: String,
+        /// Whose device it will be.
+        user: String,
+        /// Good for so long.
+        #[arg(long)]
+        seconds: Option<u32>,
+    },
+    /// List a tenant's devices.
+    Devices {
+        /// The tenant.
+        tenant: String,
+    },
+    /// List a tenant's records.
+    Records {
+        /// The tenant.
+        tenant: String,
+    },
+    /// List a tenant's restores.
+    Restores {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Take access away, for good.
+    Revoke {
+        /// The tenant.
+        tenant: String,
+        /// Why; goes into the log.
+        #[arg(long)]
+        reason: String,
+        #[command(subcommand)]
+        target: Revoke,
+    },
+    /// Export a tenant's log for `keyfold verify`.
+    Export {
+        /// The tenant.
+        tenant: String,
+        /// The folder to make.
+        #[arg(long)]
+        out: PathBuf,
+        /// The tenant's verifier key, pinned when it was created.
+        #[arg(long)]
+        vkey: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Tenant {
+    /// Make a tenant; prints the verifier key of its log: pin it.
+    Create {
+        /// Its id.
+        id: String,
+        /// For people; the id when not given.
+        #[arg(long)]
+        name: Option<String>,
+        /// Let devices without attestation restore for so many days after they enrolled.
+        #[arg(long)]
+        unattested_days: Option<u32>,
+    },
+    /// List the tenants.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Kek {
+    /// Register a KEK, after trying it; it wraps from now on.
+    Register {
+        /// The tenant.
+        tenant: String,
+        /// A provider of the configuration file.
+        #[arg(long)]
+        provider: String,
+        /// What the provider calls the key.
+        #[arg(long)]
+        key: String,
+    },
+    /// List a tenant's KEKs.
+    List {
+        /// The tenant.
+        tenant: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum User {
+    /// Make a user.
+    Create {
+        /// The tenant.
+        tenant: String,
+        /// Its id.
+        id: String,
+    },
+    /// List a tenant's users.
+    List {
+        /// The tenant.
+        tenant: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Revoke {
+    /// Everything of the tenant.
+    Tenant {
+        /// Type the tenant again: nothing can undo this.
+        #[arg(long)]
+        confirm: String,
+    },
+    /// A user with all devices.
+    User {
+        /// The user.
+        id: String,
+    },
+    /// One device.
+    Device {
+        /// The device.
+        id: Uuid,
+    },
+    /// One restore.
+    Restore {
+        /// The restore.
+        id: Uuid,
+    },
+    /// Every record under a KEK.
+    Kek {
+        /// The KEK.
+        id: Uuid,
+    },
+}
+
+impl Admin {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let client = Client::new(&self.url, &self.ca, &self.token_file, self.json)?;
+        block_on(self.thing.run(&client))?
+    }
+}
+
+impl Thing {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        match self {
+            Self::Tenant(tenant) => tenant.run(client).await,
+            Self::Kek(kek) => kek.run(client).await,
+            Self::User(user) => user.run(client).await,
+            Self::EnrolmentCode { tenant, user, seconds } => {
+                let ask = api::CreateCode { user, seconds };
+                let code: api::Code = client.post(&format!("{tenant}/enrolment-codes"), &ask).await?;
+                client.show(&code, |code| code.code.clone())
+            }
+            Self::Devices { tenant } => client.list(&format!("{tenant}/devices"), DEVICES, device).await,
+            Self::Records { tenant } => client.list(&format!("{tenant}/records"), RECORDS, record).await,
+            Self::Restores { tenant } => client.list(&format!("{tenant}/restores"), RESTORES, restore).await,
+            Self::Revoke { tenant, reason, target } => {
+                let ask = api::Revoke { target: target.checked(&tenant)?, reason };
+                let done: api::Revoked = client.post(&format!("{tenant}/revocations"), &ask).await?;
+                client.show(&done, |done| {
+                    let at = output::time(done.effective_at);
+                    format!("revoked, effective {at}; {} open restores ended", done.restores_ended)
+                })
+            }
+            Self::Export { tenant, out, vkey } => export::export(client, &tenant, &out, &vkey).await,
+        }
+    }
+}
+
+impl Tenant {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        match self {
+            Self::Create { id, name, unattested_days } => {
+                let ask = api::CreateTenant { name: name.unwrap_or_else(|| id.clone()), id, unattested_days };
+                let made: api::Tenant = client.post("", &ask).await?;
+                client.show(&made, |tenant| tenant.vkey.clone().unwrap_or_default())
+            }
+            Self::List => {
+                let row = |tenant: &api::Tenant| {
+                    let kek = tenant.kek.map(|kek| kek.to_string()).unwrap_or_else(|| "-".into());
+                    vec![
+                        tenant.id.clone(),
+                        tenant.name.clone(),
+                        tenant.state.clone(),
+                        kek,
+                        output::time(tenant.created_at),
+                    ]
+                };
+                client.list("", &["TENANT", "NAME", "STATE", "KEK", "CREATED"], row).await
+            }
+        }
+    }
+}
+
+impl Kek {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        match self {
+            Self::Register { tenant, provider, key } => {
+                let made: api::Kek =
+                    client.post(&format!("{tenant}/keks"), &api::RegisterKek { provider, key }).await?;
+                client.show(&made, |kek| kek.id.to_string())
+            }
+            Self::List { tenant } => {
+                let row = |kek: &api::Kek| {
+                    let created = output::time(kek.created_at);
+                    vec![kek.id.to_string(), kek.provider.clone(), kek.key.clone(), kek.state.clone(), created]
+                };
+                client.list(&format!("{tenant}/keks"), &["KEK", "PROVIDER", "KEY", "STATE", "REGISTERED"], row).await
+            }
+        }
+    }
+}
+
+impl User {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        match self {
+            Self::Create { tenant, id } => {
+                let made: api::User = client.post(&format!("{tenant}/users"), &api::CreateUser { id }).await?;
+                client.show(&made, |user| user.id.clone())
+            }
+            Self::List { tenant } => {
+                let row = |user: &api::User| vec![user.id.clone(), user.state.clone(), output::time(user.created_at)];
+                client.list(&format!("{tenant}/users"), &["USER", "STATE", "CREATED"], row).await
+            }
+        }
+    }
+}
+
+impl Revoke {
+    fn checked(self, tenant: &str) -> Result<Target, Failure> {
+        Ok(match self {
+            Self::Tenant { confirm } if confirm == tenant => Target::Tenant,
+            Self::Tenant { .. } => {
+                return Err(format!("`--confirm` must repeat `{tenant}`; nothing was revoked").into());
+            }
+            Self::User { id } => Target::User(id),
+            Self::Device { id } => Target::Device(id),
+            Self::Restore { id } => Target::Restore(id),
+            Self::Kek { id } => Target::Kek(id),
+        })
+    }
+}
+
+const DEVICES: &[&str] = &["DEVICE", "USER", "NAME", "PLATFORM", "STATE", "ENROLLED"];
+
+fn device(device: &api::Device) -> Vec<String> {
+    let api::Device { id, user, name, platform, state, enrolled_at, .. } = device.clone();
+    vec![id.to_string(), user, name, platform, state, output::time(enrolled_at)]
+}
+
+const RECORDS: &[&str] = &["RECORD", "USER", "KIND", "GENERATION", "KEK", "WRAPPED"];
+
+fn record(record: &api::Record) -> Vec<String> {
+    let api::Record { id, user, kind, generation, kek, created_at, .. } = record.clone();
+    vec![id.to_string(), user, kind, generation.to_string(), kek.to_string(), output::time(created_at)]
+}
+
+const RESTORES: &[&str] = &["RESTORE", "USER", "DEVICE", "RECORDS", "STATE", "CHANGED", "REASON"];
+
+fn restore(restore: &api::Restore) -> Vec<String> {
+    let api::Restore { id, user, device, records, reason, state, changed_at, .. } = restore.clone();
+    let changed = output::time(changed_at);
+    vec![id.to_string(), user, device.to_string(), records.len().to_string(), state, changed, reason]
+}

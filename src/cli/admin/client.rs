@@ -1,0 +1,92 @@
+//! The admin API over HTTPS.
+
+use crate::api::{Page, PageQuery};
+use crate::cli::{Failure, output};
+use crate::config::secret_file;
+use protocol::messages::Problem;
+use reqwest::{Certificate, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// One broker, one token, one way of printing.
+pub(super) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Zeroizing<String>,
+    json: bool,
+}
+
+impl Client {
+    pub(super) fn new(url: &str, ca: &Path, token_file: &Path, json: bool) -> Result<Self, Failure> {
+        let roots = Certificate::from_pem_bundle(&std::fs::read(ca)?)?;
+        let http = reqwest::Client::builder()
+            .https_only(true)
+            .tls_certs_only(roots)
+            .timeout(Duration::from_secs(60))
+            .user_agent(concat!("keyfold/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        let token = Zeroizing::new(String::from_utf8(secret_file(token_file)?.to_vec())?);
+        Ok(Self { http, url: url.trim_end_matches('/').into(), token, json })
+    }
+
+    /// Posts to a path below `/v1/admin/tenants`.
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, ask: &impl Serialize) -> Result<T, Failure> {
+        let response = self.send(self.http.post(self.admin_url(path)).json(ask)).await?;
+        Ok(response.json().await?)
+    }
+
+    /// Gets a path below `/v1/admin/tenants`.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, Failure> {
+        let response = self.send(self.http.get(self.admin_url(path)).query(query)).await?;
+        Ok(response.json().await?)
+    }
+
+    /// Gets the text of any path.
+    pub(super) async fn text(&self, path: &str) -> Result<String, Failure> {
+        Ok(self.send(self.http.get(format!("{}{path}", self.url))).await?.text().await?)
+    }
+
+    /// Prints all pages of a list.
+    pub(super) async fn list<T: DeserializeOwned + Serialize>(
+        &self,
+        path: &str,
+        headings: &[&str],
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> Result<(), Failure> {
+        let mut items: Vec<T> = Vec::new();
+        let mut query = PageQuery { limit: Some(1_000), ..PageQuery::default() };
+        loop {
+            let page: Page<T> = self.get(path, &query).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => query.after = next,
+                None => break,
+            }
+        }
+        if self.json { output::json(&items) } else { output::table(headings, items.iter().map(row).collect()) }
+    }
+
+    /// Prints one thing.
+    pub(super) fn show<T: Serialize>(&self, thing: &T, text: impl Fn(&T) -> String) -> Result<(), Failure> {
+        if self.json { output::json(thing) } else { output::line(&text(thing)) }
+    }
+
+    fn admin_url(&self, path: &str) -> String {
+        let slash = if path.is_empty() { "" } else { "/" };
+        format!("{}/v1/admin/tenants{slash}{path}", self.url)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.bearer_auth(self.token.as_str()).send().await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let problem: Problem = response.json().await.map_err(|_| format!("the broker answers {status}"))?;
+        let detail = problem.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+        Err(format!("{} ({}){detail}", problem.title, problem.code).into())
+    }
+}

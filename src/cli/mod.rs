@@ -1,0 +1,79 @@
+//! The command line: one file per command.
+
+mod admin;
+mod device;
+mod init;
+mod keystore;
+mod output;
+mod serve;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Keyfold: wraps device keys under keys that the enterprise holds, and gives them back only after a recorded,
+/// policy-checked restore.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a folder with a configuration that runs at once: certificate, keystore, token.
+    Init(init::Init),
+    /// Run the broker.
+    Serve(serve::Serve),
+    /// Administer a running broker.
+    Admin(admin::Admin),
+    /// Be a device: enrol, back up, restore.
+    Device(device::Device),
+    /// Manage the software provider's keystore.
+    Keystore(keystore::Keystore),
+    /// Check an exported log offline.
+    Verify(verify::Verify),
+    /// Print the OpenAPI 3.1 document of the HTTP API.
+    Openapi,
+}
+
+/// A command failed: what the person reads, with its causes.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+impl Cli {
+    /// Runs the command; failures go to standard error with their causes.
+    pub fn run(self) -> ExitCode {
+        match self.command.run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("keyfold: {}", with_causes(&*failure));
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Init(init) => init.run(),
+            Self::Serve(serve) => serve.run(),
+            Self::Admin(admin) => admin.run(),
+            Self::Device(device) => device.run(),
+            Self::Keystore(keystore) => keystore.run(),
+            Self::Verify(verify) => verify.run(),
+            Self::Openapi => output::json(&crate::http::openapi()),
+        }
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// A runtime for a client's few requests.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}

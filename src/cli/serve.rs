@@ -1,0 +1,244 @@
+//! `keyfold serve`: puts the broker together and runs it.
+
+use super::Failure;
+use crate::broker::Broker;
+use crate::caller::AdminToken;
+use crate::clock::Clock;
+use crate::commit::Committer;
+use crate::config::{self, Config, Provider};
+use crate::disk::Disk;
+use crate::http::{Health, Listener, Timeouts, router, serve};
+use crate::keys::Keys;
+use crate::kms::{CallLimits, Kms};
+use crate::limits::Limits;
+use crate::nonce::Nonces;
+use crate::ops::sweep;
+use crate::sinks::{Outlet, pump};
+use crate::store::{Store, log};
+use audit::sink::FileSink;
+use clap::Args;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use policies::PolicySet;
+use protocol::jws::DeviceKey;
+use providers::openbao::{self, OpenBao};
+use providers::pkcs11::{self, Pkcs11};
+use providers::software::Software;
+use providers::{KeyProvider, KeyRef};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+/// Run the broker until SIGTERM or Ctrl-C.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The configuration file; `keyfold init` makes one.
+    #[arg(long, short)]
+    config: PathBuf,
+    /// Log one JSON object a line.
+    #[arg(long)]
+    json_logs: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let started = Instant::now();
+        log_to_stderr(self.json_logs);
+        harden();
+        let config = Config::read(&self.config)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let done = runtime.block_on(run(config, started));
+        // A PKCS#11 call that hangs must not keep the process from ending.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        done
+    }
+}
+
+fn log_to_stderr(json: bool) {
+    let filter = EnvFilter::try_from_env("KEYFOLD_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if json { format.json().init() } else { format.with_ansi(false).init() }
+}
+
+/// Secrets stay in memory, and memory out of files; many connections need many descriptors.
+fn harden() {
+    let hardening = secret::harden_process();
+    if !hardening.locked {
+        warn!("memory could not be locked: secrets may be swapped to disk; raise LimitMEMLOCK");
+    }
+    if !hardening.undumpable {
+        warn!("core dumps could not be forbidden");
+    }
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _best_effort = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+async fn run(config: Config, started: Instant) -> Result<(), Failure> {
+    let metrics = record_metrics()?;
+    let socket = TcpListener::bind(config.listen).await?;
+    let tls = Arc::new(config.tls()?);
+    let (broker, committer) = open(&config).await?;
+    sweep::recover(&broker).await?;
+
+    let stop = CancellationToken::new();
+    let mut background = vec![tokio::spawn(upkeep(broker.clone(), stop.clone()))];
+    for outlet in outlets(&config)? {
+        background.push(tokio::spawn(pump(broker.clone(), outlet, stop.clone())));
+    }
+    stop_on_signal(&stop)?;
+    let timeouts = Timeouts {
+        headers: Duration::from_secs(config.times.headers_seconds),
+        shutdown: Duration::from_secs(config.times.shutdown_seconds),
+    };
+    let listener = Listener { socket, tls, max_connections: config.max_connections, timeouts };
+    info!(address = %config.listen, ms = started.elapsed().as_millis(), "ready");
+    serve(listener, router(broker.clone(), Health { metrics }), stop).await?;
+
+    for task in background {
+        task.await?;
+    }
+    close(broker, committer).await;
+    Ok(())
+}
+
+fn record_metrics() -> Result<PrometheusHandle, Failure> {
+    const SECONDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("seconds".into()), &SECONDS)?;
+    Ok(builder.install_recorder()?)
+}
+
+/// Opens database, keys and providers; without the root key it goes no further.
+async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>), Failure> {
+    let database = config.database_path();
+    let store = Store::open(&format!("sqlite:{}", database.display())).await?;
+    let floor = log::latest_change(&mut *store.reader().await?).await?;
+    let clock = Arc::new(Clock::starting_at(floor));
+    let mut providers = Vec::new();
+    for (name, provider) in &config.providers {
+        providers.push((name.clone(), provider_of(config, name, provider).await?, limits_of(provider)));
+    }
+    let root =
+        providers.iter().find(|(name, ..)| *name == config.root.provider).ok_or("the root provider is missing")?;
+    let root_key = KeyRef::new(config.root.key.clone());
+    let keys = Keys::open(&store, (&*root.1, &root_key), config.log_host.clone(), clock.now()).await?;
+    let keys = Arc::new(keys);
+    let (committer, task) = Committer::start(store.clone(), clock.clone(), keys.clone());
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(".".into(), PathBuf::from);
+    let broker = Broker {
+        nonces: Nonces::new(&keys.nonce),
+        policies: PolicySet::default_set(),
+        kms: Kms::new(providers, clock.clone()),
+        limits: Limits::new(config.rates),
+        disk: Disk::new(&folder, config.database.min_free_mib * 1024 * 1024),
+        admin: AdminToken::new(&config.admin.name, &config.admin_token()?),
+        public_url: config.public_url.clone(),
+        restore_lifetime: Duration::from_secs(config.times.restore_minutes * 60),
+        decoy: DeviceKey::generate_p256().public().clone(),
+        clock,
+        store,
+        committer,
+        keys,
+    };
+    Ok((Arc::new(broker), task))
+}
+
+async fn provider_of(config: &Config, name: &str, provider: &Provider) -> Result<Arc<dyn KeyProvider>, Failure> {
+    let failed = |error: Failure| -> Failure { Box::new(ProviderFailed { name: name.into(), source: error }) };
+    Ok(match provider {
+        Provider::Software { keystore, passphrase, .. } => {
+            warn!(provider = name, "this provider keeps keys in a file: it is not an HSM");
+            let opened = Software::open(&config.path(keystore), &config.secret(passphrase)?);
+            Arc::new(opened.map_err(|error| failed(error.into()))?)
+        }
+        Provider::Pkcs11 { module, token, pin, calls } => {
+            let options = pkcs11::Options {
+                module: config.path(module),
+                token: token.clone(),
+                pin: config.secret(pin)?,
+                max_sessions: calls.concurrency,
+            };
+            let opened = tokio::task::spawn_blocking(move || Pkcs11::open(options)).await?;
+            Arc::new(opened.map_err(|error| failed(error.into()))?)
+        }
+        Provider::Openbao { address, mount, namespace, token, ca, .. } => {
+            let options = openbao::Options {
+                address: address.clone(),
+                mount: mount.clone(),
+                namespace: namespace.clone(),
+                token: config.secret(token)?,
+                ca_pem: ca.as_deref().map(|ca| config.bytes(ca)).transpose()?,
+            };
+            Arc::new(OpenBao::connect(options).await.map_err(|error| failed(error.into()))?)
+        }
+    })
+}
+
+/// A configured provider cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("provider `{name}` cannot be used")]
+struct ProviderFailed {
+    name: String,
+    source: Failure,
+}
+
+fn limits_of(provider: &Provider) -> CallLimits {
+    let (Provider::Software { calls, .. } | Provider::Pkcs11 { calls, .. } | Provider::Openbao { calls, .. }) =
+        provider;
+    CallLimits { deadline: Duration::from_millis(calls.deadline_ms), concurrency: calls.concurrency.max(1) }
+}
+
+fn outlets(config: &Config) -> Result<Vec<Outlet>, Failure> {
+    let open = |config::Sink::File { name, path, max_mib, disclose }: &config::Sink| {
+        let sink = FileSink::open(&config.path(path), max_mib * 1024 * 1024)?;
+        Ok(Outlet { name: name.clone(), disclose: *disclose, sink: Box::new(sink) })
+    };
+    config.sinks.iter().map(open).collect()
+}
+
+/// Looks at the disk every second and sweeps every ten.
+async fn upkeep(broker: Arc<Broker>, stop: CancellationToken) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    let mut seconds: u64 = 0;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = second.tick() => {}
+        }
+        broker.disk.look();
+        seconds += 1;
+        if seconds.is_multiple_of(10)
+            && let Err(error) = sweep::sweep(&broker).await
+        {
+            warn!(error = &error as &dyn std::error::Error, "a sweep failed; the next one tries again");
+        }
+    }
+}
+
+fn stop_on_signal(stop: &CancellationToken) -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("stopping: no new connections, requests under way go on");
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Waits until the committer has written what it was given, then closes the files.
+async fn close(broker: Arc<Broker>, committer: JoinHandle<()>) {
+    let store = broker.store.clone();
+    drop(broker);
+    let _late = tokio::time::timeout(Duration::from_secs(10), committer).await;
+    store.close().await;
+    info!("stopped");
+}

@@ -1,0 +1,56 @@
+//! `keyfold verify`: checks an exported log offline.
+
+use super::{Failure, output};
+use audit::verify::{Options, verify_dir};
+use clap::Args;
+use std::fs;
+use std::path::PathBuf;
+
+/// Check an exported log offline: signatures, tree, disclosures, and that every release was intended.
+///
+/// Without `--vkey` the key in the export itself is used: that shows that the log is whole, not whose it is.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The folder of the export.
+    dir: PathBuf,
+    /// A file with the verifier key that you pinned.
+    #[arg(long)]
+    vkey: Option<PathBuf>,
+    /// An older checkpoint of the same log: shows that nothing before it was changed since.
+    #[arg(long)]
+    older: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let vkey = self.vkey.map(fs::read_to_string).transpose()?;
+        let older = self.older.map(fs::read_to_string).transpose()?;
+        let options = Options { vkey: vkey.as_deref(), older: older.as_deref() };
+        let report = verify_dir(&self.dir, &options)?;
+        let checkpoint = &report.checkpoint;
+        if self.json {
+            return output::json(&serde_json::json!({
+                "origin": checkpoint.origin.as_str(),
+                "size": checkpoint.size,
+                "root": hex::encode(checkpoint.root),
+                "pinned": report.pinned,
+                "released": report.released,
+                "disclosures": report.disclosures,
+                "open_intents": report.open.iter().map(|open| open.index).collect::<Vec<_>>(),
+            }));
+        }
+        let pinned =
+            if report.pinned { "the pinned key" } else { "the key in the export itself, which proves no origin" };
+        output::line(&format!(
+            "ok: {} events of {}, {} releases each after its intent, {} disclosures; signed by {pinned}",
+            checkpoint.size, checkpoint.origin, report.released, report.disclosures
+        ))?;
+        for open in &report.open {
+            output::line(&format!("note: the intent at index {} has no outcome yet", open.index))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! The task behind the queue: takes what waits, and writes it in one transaction.
+
+use super::gate::{self, Applied, Change};
+use super::rare::{self, Rare};
+use super::tree::{Forest, Growth, NewLeaf};
+use super::view::View;
+use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work};
+use crate::error::Refusal;
+use crate::store::restores::RestoreState;
+use crate::store::{Store, broker_keys, cursors, nonces};
+use audit::event::{Kind, Outcome};
+use metrics::{counter, histogram};
+use sqlx::{Any, Connection, Transaction};
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+
+pub(super) struct Batcher {
+    store: Store,
+    signer: Signer,
+    forest: Forest,
+}
+
+/// What becomes of an entry: its answer, still without the proof that only the finished batch can give.
+type Judged = Result<(Applied, usize), Refusal>;
+
+impl Batcher {
+    pub(super) fn new(store: Store, signer: Signer) -> Self {
+        Self { store, signer, forest: Forest::default() }
+    }
+
+    pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Work>) {
+        let mut taken = Vec::with_capacity(BATCH);
+        while waiting.recv_many(&mut taken, BATCH).await > 0 {
+            let mut usual = Vec::with_capacity(taken.len());
+            for work in taken.drain(..) {
+                match work {
+                    Work::Usual(entry) => usual.push(entry),
+                    Work::Rare(entry) => {
+                        self.commit_usual(std::mem::take(&mut usual)).await;
+                        self.commit_rare(*entry).await;
+                    }
+                    Work::Upkeep(upkeep, reply) => {
+                        self.commit_usual(std::mem::take(&mut usual)).await;
+                        let _gone = reply.send(self.do_upkeep(upkeep).await);
+                    }
+                }
+            }
+            self.commit_usual(usual).await;
+        }
+    }
+
+    async fn commit_usual(&mut self, mut entries: Vec<Box<Entry<Change>>>) {
+        if entries.is_empty() {
+            return;
+        }
+        let started = Instant::now();
+        let written = self.write_usual(&mut entries).await;
+        histogram!("keyfold_commit_seconds").record(started.elapsed());
+        histogram!("keyfold_commit_changes").record(entries.len() as f64);
+        let replies = entries.into_iter().map(|entry| entry.reply);
+        self.answer(replies, written);
+    }
+
+    async fn write_usual(&mut self, entries: &mut [Box<Entry<Change>>]) -> Result<Vec<Verdict>, CommitError> {
+        let now = self.signer.clock.now();
+        let mut writer = self.store.writer().await?;
+        let mut transaction = begin(&mut writer).await?;
+        let mut view = View::load(&mut transaction, entries).await?;
+        let mut growth = Growth::default();
+        let mut judged = Vec::with_capacity(entries.len());
+        for entry in entries.iter_mut() {
+            let size = self.forest.size(&mut transaction, &entry.proposal.tenant).await?;
+            let passed = gate::pass(&mut entry.proposal, &mut view, size, now);
+            let refused_as = refused_as(&entry.proposal, &view);
+            let leaf = self.signer.leaf_of(entry, passed.as_ref().err().copied(), refused_as);
+            judged.push(self.judge(&mut growth, entry, passed, leaf));
+        }
+        view.flush(&mut transaction).await?;
+        let grown = growth.flush(&mut self.forest, &mut transaction, now).await?;
+        transaction.commit().await?;
+        Ok(judged.into_iter().map(|judged| judged.map(|(applied, place)| grown.committed(place, applied))).collect())
+    }
+
+    async fn commit_rare(&mut self, mut entry: Entry<Rare>) {
+        let written = self.write_rare(&mut entry).await;
+        self.answer(std::iter::once(entry.reply), written.map(|verdict| vec![verdict]));
+    }
+
+    async fn write_rare(&mut self, entry: &mut Entry<Rare>) -> Result<Verdict, CommitError> {
+        let now = self.signer.clock.now();
+        let mut writer = self.store.writer().await?;
+        let mut transaction = begin(&mut writer).await?;
+        self.forest.size(&mut transaction, &entry.proposal.tenant).await?;
+        let passed = rare::pass(&entry.proposal, &mut transaction, now).await?;
+        let refused_as = entry.proposal.refused_as;
+        let leaf = self.signer.leaf_of(entry, passed.as_ref().err().copied(), refused_as);
+        let mut growth = Growth::default();
+        let judged = self.judge(&mut growth, entry, passed, leaf);
+        let grown = growth.flush(&mut self.forest, &mut transaction, now).await?;
+        transaction.commit().await?;
+        Ok(judged.map(|(applied, place)| grown.committed(place, applied)))
+    }
+
+    fn judge<C>(
+        &mut self,
+        growth: &mut Growth,
+        entry: &Entry<C>,
+        passed: Result<Applied, Refusal>,
+        leaf: Option<NewLeaf>,
+    ) -> Judged {
+        let place = leaf.map(|leaf| growth.append(&mut self.forest, &entry.keys, leaf));
+        let outcome = if passed.is_ok() { "ok" } else { "refused" };
+        counter!("keyfold_changes_total", "outcome" => outcome).increment(1);
+        passed.map(|applied| (applied, place.expect("invariant: what passed has a leaf")))
+    }
+
+    async fn do_upkeep(&mut self, upkeep: Upkeep) -> Result<(), CommitError> {
+        let mut writer = self.store.writer().await?;
+        match upkeep {
+            Upkeep::ForgetNonces(before) => nonces::forget_expired(&mut writer, before).await?,
+            Upkeep::AdvanceCursor { tenant, sink, next } => cursors::advance(&mut writer, &tenant, &sink, next).await?,
+            Upkeep::StoreKey(key) => broker_keys::insert(&mut writer, &key).await?,
+        }
+        Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        replies: impl Iterator<Item = oneshot::Sender<Result<Verdict, CommitError>>>,
+        written: Result<Vec<Verdict>, CommitError>,
+    ) {
+        match written {
+            Ok(verdicts) => {
+                for (reply, verdict) in replies.zip(verdicts) {
+                    let _gone = reply.send(Ok(verdict));
+                }
+            }
+            Err(error) => {
+                // Nobody knows whether the write happened: the next batch reads the heads again before it appends.
+                self.forest.forget();
+                counter!("keyfold_commit_failures_total").increment(1);
+                tracing::error!(error = &error as &dyn std::error::Error, "a batch could not be made durable");
+                for reply in replies {
+                    let _gone = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// IMMEDIATE: the write lock is taken before the gate reads, so that what it saw still holds at commit.
+async fn begin(writer: &mut sqlx::AnyConnection) -> Result<Transaction<'_, Any>, sqlx::Error> {
+    writer.begin_with("BEGIN IMMEDIATE").await
+}
+
+/// While one request is at the provider, another that is refused must not look like the first one's outcome.
+fn refused_as(proposal: &Proposal<Change>, view: &View) -> Kind {
+    let restore = proposal.change.restore().and_then(|id| view.restores.get(&id));
+    let under_way = restore.is_some_and(|restore| restore.state == RestoreState::Releasing);
+    if under_way && !matches!(proposal.change, Change::FinishRelease(..)) {
+        Kind::RestoreFetchDenied
+    } else {
+        proposal.refused_as
+    }
+}
+
+impl Signer {
+    /// The leaf for what the gate said: the one signed in advance, or one signed here for the rare refusal.
+    fn leaf_of<C>(&self, entry: &mut Entry<C>, refusal: Option<Refusal>, refused_as: Kind) -> Option<NewLeaf> {
+        if let Some(refusal) = refusal {
+            if !refusal.is_recorded() {
+                return None;
+            }
+            let mut event = entry.proposal.event.clone();
+            event.kind = refused_as;
+            event.outcome = Outcome::from_static(refusal.as_str());
+            event.exposure = audit::event::Exposure::None;
+            (entry.signed, entry.sealed) = self.sign(&entry.keys, &event, &entry.subject);
+        }
+        Some(NewLeaf {
+            tenant: entry.proposal.tenant.clone(),
+            kind: entry.signed.kind,
+            hash: entry.signed.hash(),
+            text: std::mem::take(&mut entry.signed.leaf),
+            subject: entry.proposal.subject.clone(),
+            jti: entry.signed.jti,
+            disclosures: std::mem::take(&mut entry.sealed),
+        })
+    }
+}

@@ -1,0 +1,320 @@
+//! The frequent changes, and the gate that each must pass. Pure: it sees what the transaction has loaded, and decides.
+
+use super::view::View;
+use super::{Principal, Proposal};
+use crate::clock::Timestamp;
+use crate::error::Refusal;
+use crate::store::Standing;
+use crate::store::records::Record;
+use crate::store::restores::{Restore, RestoreState};
+use uuid::Uuid;
+
+/// A frequent change of state.
+#[derive(Debug)]
+pub enum Change {
+    /// None: it was refused before the gate; names the restore that it was about.
+    Refuse(Refusal, Option<Uuid>),
+    /// None: the event says what happened.
+    Remark,
+    /// Stores a wrapped record; its leaf index is filled in.
+    StoreRecord(Box<Record>),
+    /// Asks for a restore.
+    OpenRestore(Box<Restore>),
+    /// Approved becomes releasing: the caller alone may now unwrap.
+    BeginRelease(ReleaseRequest),
+    /// Releasing becomes released, with the sealed answer.
+    FinishRelease(ReleaseRequest, Vec<u8>),
+    /// Releasing becomes approved again, or failed where trying again cannot help.
+    AbortRelease {
+        /// Which restore.
+        restore: Uuid,
+        /// Whether the device may ask again.
+        retryable: bool,
+    },
+    /// The sealed answer is asked for again.
+    FetchAgain(ReleaseRequest),
+    /// The device has what was released: the answer is forgotten.
+    Acknowledge(ReleaseRequest),
+    /// Time has run out.
+    Expire(Uuid),
+}
+
+impl Change {
+    /// The restore that it is about.
+    pub(super) fn restore(&self) -> Option<Uuid> {
+        match self {
+            Self::Remark | Self::StoreRecord(_) | Self::OpenRestore(_) => None,
+            Self::Refuse(_, restore) => *restore,
+            Self::BeginRelease(request)
+            | Self::FinishRelease(request, _)
+            | Self::FetchAgain(request)
+            | Self::Acknowledge(request) => Some(request.restore),
+            Self::AbortRelease { restore, .. } | Self::Expire(restore) => Some(*restore),
+        }
+    }
+}
+
+/// What a request says about the restore it wants released.
+#[derive(Debug, Clone)]
+pub struct ReleaseRequest {
+    /// Which restore.
+    pub restore: Uuid,
+    /// What the device, and every approver, saw.
+    pub transcript: [u8; 32],
+    /// The KEKs that its records are wrapped under.
+    pub keks: Vec<Uuid>,
+    /// The policy that allowed it just now.
+    pub policy_digest: [u8; 32],
+}
+
+/// What a change found or made.
+#[derive(Debug)]
+pub enum Applied {
+    /// Nothing that the caller does not know.
+    Done,
+    /// The restore as it stands now.
+    Restore(Box<Restore>),
+    /// Access is gone, and with it this many open restores.
+    Revoked {
+        /// How many.
+        restores: u64,
+        /// Unix milliseconds; from then on nothing is released.
+        at: Timestamp,
+    },
+}
+
+/// How long a sealed answer is kept for its device, in milliseconds.
+pub const ANSWER_KEPT: i64 = 10 * 60 * 1_000;
+
+/// Checks one proposal against the view and applies it there. Nothing is applied when it refuses, but the nonce is spent.
+pub(super) fn pass(
+    proposal: &mut Proposal<Change>,
+    view: &mut View,
+    leaf_index: u64,
+    now: Timestamp,
+) -> Result<Applied, Refusal> {
+    if let Some(nonce) = proposal.nonce {
+        view.spend(nonce)?;
+    }
+    let passed = match &proposal.principal {
+        Some(principal) => check_principal(view, &proposal.tenant, principal),
+        None => Ok(()),
+    };
+    let passed = passed.and_then(|()| apply(proposal, view, leaf_index, now));
+    if let (Err(_), Change::FinishRelease(release, _)) = (&passed, &proposal.change) {
+        // The refusal is the outcome of the intent: nothing may be left that could be released later.
+        let under_way = view.restores.get(&release.restore).is_some_and(|r| r.state == RestoreState::Releasing);
+        if under_way {
+            move_to(view, release.restore, RestoreState::Failed, now);
+        }
+    }
+    passed
+}
+
+fn check_principal(view: &View, tenant: &str, principal: &Principal) -> Result<(), Refusal> {
+    let active = |state: Option<Standing>| state == Some(Standing::Active);
+    if !active(view.tenants.get(tenant).map(|tenant| tenant.state)) {
+        return Err(Refusal::TenantInactive);
+    }
+    let user = (tenant.to_owned(), principal.user.clone());
+    if !active(view.users.get(&user).map(|user| user.state)) {
+        return Err(Refusal::UserInactive);
+    }
+    let device = view.devices.get(&principal.device);
+    let own = device.filter(|device| device.tenant == tenant && device.user == principal.user);
+    if active(own.map(|device| device.state)) { Ok(()) } else { Err(Refusal::DeviceInactive) }
+}
+
+fn apply(
+    proposal: &mut Proposal<Change>,
+    view: &mut View,
+    leaf_index: u64,
+    now: Timestamp,
+) -> Result<Applied, Refusal> {
+    let tenant = &proposal.tenant;
+    let principal = proposal.principal.as_ref();
+    match &mut proposal.change {
+        Change::Refuse(refusal, _) => return Err(*refusal),
+        Change::Remark => {}
+        Change::StoreRecord(record) => {
+            record.leaf_index = leaf_index;
+            store_record(view, record)?;
+        }
+        Change::OpenRestore(restore) => view.insert_restore((**restore).clone()),
+        Change::BeginRelease(release) => return begin(view, tenant, principal, release, now),
+        Change::FinishRelease(release, answer) => {
+            return finish(view, tenant, principal, release, (std::mem::take(answer), leaf_index, now));
+        }
+        Change::FetchAgain(release) => return fetch(view, tenant, principal, release, now),
+        Change::Acknowledge(release) => {
+            let restore = own_restore(view, tenant, principal, release)?;
+            match restore.state {
+                RestoreState::Released => move_to(view, release.restore, RestoreState::Acknowledged, now),
+                RestoreState::Pending | RestoreState::Approved | RestoreState::Releasing => {
+                    return Err(Refusal::RestoreNotReleased);
+                }
+                RestoreState::Acknowledged | RestoreState::Failed | RestoreState::Expired | RestoreState::Revoked => {
+                    return Err(Refusal::RestoreOver);
+                }
+            }
+        }
+        Change::AbortRelease { restore, retryable } => {
+            let state = view.restores.get(restore).map(|restore| restore.state);
+            if state != Some(RestoreState::Releasing) {
+                return Err(Refusal::RestoreOver);
+            }
+            let next = if *retryable { RestoreState::Approved } else { RestoreState::Failed };
+            move_to(view, *restore, next, now);
+        }
+        Change::Expire(restore) => expire(view, *restore, now)?,
+    }
+    Ok(Applied::Done)
+}
+
+fn store_record(view: &mut View, record: &Record) -> Result<(), Refusal> {
+    check_kek(view, &record.tenant, record.kek)?;
+    if view.taken_records.contains(&record.id) {
+        return Err(Refusal::RecordTaken);
+    }
+    let line = (record.tenant.clone(), record.user.clone(), record.kind.clone());
+    // Compare and swap: two devices that back up at once must not both be the newest.
+    if record.generation != view.newest.get(&line).map_or(1, |newest| newest + 1) {
+        return Err(Refusal::StaleGeneration);
+    }
+    view.newest.insert(line, record.generation);
+    view.taken_records.insert(record.id);
+    view.new_records.push(record.clone());
+    Ok(())
+}
+
+fn check_kek(view: &View, tenant: &str, kek: Uuid) -> Result<(), Refusal> {
+    let usable = view.keks.get(&kek).is_some_and(|kek| kek.tenant == tenant && kek.state == Standing::Active);
+    if usable { Ok(()) } else { Err(Refusal::KekInactive) }
+}
+
+/// The restore, if it is this device's and the transcript is its own.
+fn own_restore<'v>(
+    view: &'v View,
+    tenant: &str,
+    principal: Option<&Principal>,
+    release: &ReleaseRequest,
+) -> Result<&'v Restore, Refusal> {
+    let restore = view.restores.get(&release.restore).filter(|restore| {
+        restore.tenant == tenant
+            && principal.is_some_and(|principal| restore.device == principal.device && restore.user == principal.user)
+    });
+    let restore = restore.ok_or(Refusal::RestoreUnknown)?;
+    let same = aws_lc_rs::constant_time::verify_slices_are_equal(&restore.transcript, &release.transcript);
+    same.map(|()| restore).map_err(|_| Refusal::TranscriptMismatch)
+}
+
+fn begin(
+    view: &mut View,
+    tenant: &str,
+    principal: Option<&Principal>,
+    release: &ReleaseRequest,
+    now: Timestamp,
+) -> Result<Applied, Refusal> {
+    let restore = own_restore(view, tenant, principal, release)?;
+    match restore.state {
+        RestoreState::Approved => {}
+        RestoreState::Pending => return Err(Refusal::RestorePending),
+        // Released since the caller looked: the next try fetches the answer.
+        RestoreState::Releasing | RestoreState::Released => return Err(Refusal::RestoreInProgress),
+        RestoreState::Acknowledged | RestoreState::Failed | RestoreState::Expired | RestoreState::Revoked => {
+            return Err(Refusal::RestoreOver);
+        }
+    }
+    if now < restore.not_before {
+        return Err(Refusal::RestorePending);
+    }
+    check_release(view, tenant, restore, release, now)?;
+    move_to(view, release.restore, RestoreState::Releasing, now);
+    Ok(restored(view, release.restore))
+}
+
+/// What must hold at every moment at which key material of a restore may move.
+fn check_release(
+    view: &View,
+    tenant: &str,
+    restore: &Restore,
+    release: &ReleaseRequest,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    if now >= restore.expires_at {
+        return Err(Refusal::RestoreOver);
+    }
+    if restore.policy_digest != release.policy_digest {
+        return Err(Refusal::PolicyChanged);
+    }
+    release.keks.iter().try_for_each(|kek| check_kek(view, tenant, *kek))
+}
+
+fn finish(
+    view: &mut View,
+    tenant: &str,
+    principal: Option<&Principal>,
+    release: &ReleaseRequest,
+    (answer, leaf_index, now): (Vec<u8>, u64, Timestamp),
+) -> Result<Applied, Refusal> {
+    let restore = own_restore(view, tenant, principal, release)?;
+    if restore.state != RestoreState::Releasing {
+        return Err(Refusal::RestoreOver);
+    }
+    check_release(view, tenant, restore, release, now)?;
+    move_to(view, release.restore, RestoreState::Released, now);
+    if let Some(restore) = view.restores.get_mut(&release.restore) {
+        restore.answer = Some(answer);
+        restore.leaf_index = Some(leaf_index);
+        restore.expires_at = now + ANSWER_KEPT;
+    }
+    Ok(restored(view, release.restore))
+}
+
+fn fetch(
+    view: &View,
+    tenant: &str,
+    principal: Option<&Principal>,
+    release: &ReleaseRequest,
+    now: Timestamp,
+) -> Result<Applied, Refusal> {
+    let restore = own_restore(view, tenant, principal, release)?;
+    if restore.state != RestoreState::Released {
+        return Err(Refusal::RestoreOver);
+    }
+    check_release(view, tenant, restore, release, now)?;
+    Ok(restored(view, release.restore))
+}
+
+fn expire(view: &mut View, id: Uuid, now: Timestamp) -> Result<(), Refusal> {
+    let overdue = view.restores.get(&id).is_some_and(|restore| {
+        let open = match restore.state {
+            RestoreState::Pending | RestoreState::Approved | RestoreState::Released => true,
+            RestoreState::Releasing
+            | RestoreState::Acknowledged
+            | RestoreState::Failed
+            | RestoreState::Expired
+            | RestoreState::Revoked => false,
+        };
+        open && now >= restore.expires_at
+    });
+    if !overdue {
+        return Err(Refusal::RestoreOver);
+    }
+    move_to(view, id, RestoreState::Expired, now);
+    Ok(())
+}
+
+/// Moves a restore on; the sealed answer lives only in state `released`.
+fn move_to(view: &mut View, id: Uuid, state: RestoreState, now: Timestamp) {
+    if let Some(restore) = view.restores.get_mut(&id) {
+        restore.state = state;
+        restore.changed_at = now;
+        restore.answer = None;
+        view.changed_restores.insert(id);
+    }
+}
+
+fn restored(view: &View, id: Uuid) -> Applied {
+    view.restores.get(&id).map_or(Applied::Done, |restore| Applied::Restore(Box::new(restore.clone())))
+}

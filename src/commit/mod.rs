@@ -1,0 +1,230 @@
+//! The committer: every state change goes through one queue, with its gate and its leaf, in one transaction.
+//!
+//! Whatever waits is taken together (at most [`BATCH`] changes), so that one fsync serves all of it. A gate that says no
+//! is an outcome with a leaf of its own; a database error fails the whole batch and releases nothing.
+
+mod batch;
+mod gate;
+mod rare;
+mod tree;
+mod view;
+
+pub use gate::{Applied, Change, ReleaseRequest};
+pub use rare::{Rare, Target};
+pub(crate) use tree::tile_roots;
+
+use crate::clock::Clock;
+use crate::error::{Error, Refusal};
+use crate::keys::{KeyError, Keys, TenantKeys};
+use crate::store::broker_keys::BrokerKey;
+use crate::store::nonces::SpentNonce;
+use crate::store::{Store, StoreError};
+use audit::event::{Event, Kind};
+use audit::leaf::{SignedEvent, Stamp};
+use audit::receipt::Receipt;
+use audit::subject::SubjectKey;
+use batch::Batcher;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// Most changes that one transaction takes.
+const BATCH: usize = 256;
+/// Most changes that wait; more are pushed back to their callers.
+const QUEUE: usize = 4_096;
+
+/// A change could not be made durable. Whether it was is unknown; nothing was released on it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[source] Arc<StoreError>),
+    /// The tenant's log is not what its head says: it was altered, and is frozen.
+    #[error("the log of tenant `{tenant}` does not match its head")]
+    LogInconsistent {
+        /// Whose log.
+        tenant: String,
+    },
+    /// The committer has stopped.
+    #[error("the broker is shutting down")]
+    Stopped,
+}
+
+impl<E: Into<StoreError>> From<E> for CommitError {
+    fn from(error: E) -> Self {
+        Self::Database(Arc::new(error.into()))
+    }
+}
+
+/// The device that a change is for; the gate wants it, and its user, active.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// Whose device.
+    pub user: String,
+    /// The device.
+    pub device: Uuid,
+}
+
+/// One change to one tenant, and the event that it is if the gate lets it pass.
+#[derive(Debug)]
+pub struct Proposal<C> {
+    /// Whose state and log.
+    pub tenant: String,
+    /// The request's nonce, spent with the effect.
+    pub nonce: Option<SpentNonce>,
+    /// Who asks; `None` for what the broker does itself.
+    pub principal: Option<Principal>,
+    /// What changes.
+    pub change: C,
+    /// The event if it passes.
+    pub event: Event,
+    /// What the event becomes if it does not.
+    pub refused_as: Kind,
+    /// Whose key seals the disclosures; `""` is the tenant itself.
+    pub subject: String,
+}
+
+/// A durable change.
+#[derive(Debug)]
+pub struct Committed {
+    /// What the change found or made.
+    pub applied: Applied,
+    /// Its place in the tenant's log.
+    pub index: u64,
+    /// Its leaf.
+    pub leaf: String,
+    /// Proves the leaf, where it is one that devices ask to be proven.
+    pub receipt: Option<Receipt>,
+}
+
+/// Upkeep that is no event.
+#[derive(Debug)]
+pub enum Upkeep {
+    /// Forgets nonces that expired before this time.
+    ForgetNonces(i64),
+    /// A sink has confirmed everything below `next`.
+    AdvanceCursor {
+        /// Whose log.
+        tenant: String,
+        /// Which sink.
+        sink: String,
+        /// The lowest index not confirmed.
+        next: u64,
+    },
+    /// A further key for a tenant.
+    StoreKey(BrokerKey),
+}
+
+/// A proposal on its way, signed for the outcome that is expected.
+struct Entry<C> {
+    proposal: Proposal<C>,
+    signed: SignedEvent,
+    sealed: Vec<u8>,
+    subject: Arc<SubjectKey>,
+    keys: Arc<TenantKeys>,
+    reply: oneshot::Sender<Result<Verdict, CommitError>>,
+}
+
+type Verdict = Result<Committed, Refusal>;
+
+enum Work {
+    Usual(Box<Entry<Change>>),
+    Rare(Box<Entry<Rare>>),
+    Upkeep(Upkeep, oneshot::Sender<Result<(), CommitError>>),
+}
+
+/// The one way to change state.
+#[derive(Debug, Clone)]
+pub struct Committer {
+    queue: mpsc::Sender<Work>,
+    clock: Arc<Clock>,
+    keys: Arc<Keys>,
+    boot: Uuid,
+}
+
+impl Committer {
+    /// Starts the task that writes; it ends when every `Committer` is dropped and the queue is empty.
+    #[must_use]
+    pub fn start(store: Store, clock: Arc<Clock>, keys: Arc<Keys>) -> (Self, JoinHandle<()>) {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let committer = Self { queue, clock, keys, boot: Uuid::now_v7() };
+        let batcher = Batcher::new(store, committer.signer());
+        (committer, tokio::spawn(batcher.run(waiting)))
+    }
+
+    /// Makes one of the frequent changes; answers when it is durable.
+    pub async fn commit(&self, proposal: Proposal<Change>) -> Result<Committed, Error> {
+        let (keys, subject) = self.keys_for(&proposal).await?;
+        self.enqueue(proposal, keys, subject, Work::Usual).await
+    }
+
+    /// Makes one of the rare changes, in a transaction of its own.
+    pub async fn commit_rare(&self, proposal: Proposal<Rare>) -> Result<Committed, Error> {
+        let (keys, subject) = self.keys_for(&proposal).await?;
+        self.enqueue(proposal, keys, subject, Work::Rare).await
+    }
+
+    /// As [`Self::commit_rare`], with keys that this very change stores.
+    pub async fn commit_with_keys(
+        &self,
+        proposal: Proposal<Rare>,
+        keys: Arc<TenantKeys>,
+        subject: Arc<SubjectKey>,
+    ) -> Result<Committed, Error> {
+        self.enqueue(proposal, keys, subject, Work::Rare).await
+    }
+
+    /// Does upkeep in its turn.
+    pub async fn upkeep(&self, upkeep: Upkeep) -> Result<(), CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Work::Upkeep(upkeep, reply)).await.map_err(|_| CommitError::Stopped)?;
+        answer.await.map_err(|_| CommitError::Stopped)?
+    }
+
+    async fn keys_for<C>(&self, proposal: &Proposal<C>) -> Result<(Arc<TenantKeys>, Arc<SubjectKey>), KeyError> {
+        let keys = self.keys.of_tenant(&proposal.tenant).await?;
+        let subject = self.keys.of_subject(&proposal.tenant, &proposal.subject).await?;
+        Ok((keys, subject))
+    }
+
+    fn signer(&self) -> Signer {
+        Signer { clock: self.clock.clone(), keys: self.keys.clone(), boot: self.boot }
+    }
+
+    /// Signs for the expected outcome here, in the caller's task, so that signatures are made in parallel.
+    async fn enqueue<C>(
+        &self,
+        proposal: Proposal<C>,
+        keys: Arc<TenantKeys>,
+        subject: Arc<SubjectKey>,
+        work: fn(Box<Entry<C>>) -> Work,
+    ) -> Result<Committed, Error> {
+        let (signed, sealed) = self.signer().sign(&keys, &proposal.event, &subject);
+        let (reply, answer) = oneshot::channel();
+        let entry = Entry { proposal, signed, sealed, subject, keys, reply };
+        self.queue.send(work(Box::new(entry))).await.map_err(|_| CommitError::Stopped)?;
+        let verdict = answer.await.map_err(|_| CommitError::Stopped)??;
+        Ok(verdict?)
+    }
+}
+
+/// Turns events into leaves, for the expected outcome and for a refusal alike.
+struct Signer {
+    clock: Arc<Clock>,
+    keys: Arc<Keys>,
+    boot: Uuid,
+}
+
+impl Signer {
+    fn sign(&self, keys: &TenantKeys, event: &Event, subject: &SubjectKey) -> (SignedEvent, Vec<u8>) {
+        let stamp = Stamp {
+            origin: keys.log.verifier().origin().clone(),
+            boot: self.boot,
+            at_ms: self.clock.now().unsigned_abs(),
+        };
+        let signed = event.sign(&stamp, &self.keys.event);
+        let sealed = subject.seal(signed.jti, &signed.disclosures);
+        (signed, sealed)
+    }
+}

@@ -1,0 +1,156 @@
+//! The rare changes: what administrators do, and enrolment. Each has a transaction of its own.
+
+use super::Proposal;
+use super::gate::Applied;
+use crate::clock::Timestamp;
+use crate::error::Refusal;
+use crate::store::broker_keys::{self, BrokerKey};
+use crate::store::devices::{self, Device};
+use crate::store::enrolment_codes::{self, EnrolmentCode};
+use crate::store::keks::{self, Kek};
+use crate::store::nonces;
+use crate::store::restores::{self, Owner};
+use crate::store::tenants::{self, Tenant};
+use crate::store::users::{self, User};
+use crate::store::{Connection, Standing, StoreError, subjects};
+use uuid::Uuid;
+
+/// A rare change of state.
+#[derive(Debug)]
+pub enum Rare {
+    /// A new tenant with its own keys and its own subject key.
+    CreateTenant(Tenant, Vec<BrokerKey>, Vec<u8>),
+    /// A KEK that wraps from now on.
+    RegisterKek(Kek),
+    /// A new user with a subject key.
+    CreateUser(User, Vec<u8>),
+    /// A one-time enrolment code.
+    CreateCode(EnrolmentCode),
+    /// A device, by the code of this hash.
+    Enrol([u8; 32], Device),
+    /// Access taken away.
+    Revoke(Target),
+}
+
+/// What a revocation takes away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Everything of the tenant.
+    Tenant,
+    /// A user with all devices.
+    User(String),
+    /// One device.
+    Device(Uuid),
+    /// One restore.
+    Restore(Uuid),
+    /// Every record under this KEK.
+    Kek(Uuid),
+}
+
+type Passed = Result<Applied, Refusal>;
+
+/// Checks and makes one rare change. When it refuses, only the nonce has been spent.
+pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Timestamp) -> Result<Passed, StoreError> {
+    if let Some(nonce) = proposal.nonce {
+        if !nonces::spent_among(db, &[nonce.0]).await?.is_empty() {
+            return Ok(Err(Refusal::NonceSpent));
+        }
+        nonces::spend(db, &[nonce]).await?;
+    }
+    if let Rare::CreateTenant(tenant, keys, subject) = &proposal.change {
+        return create_tenant(db, tenant, keys, subject).await;
+    }
+    let tenant = &proposal.tenant;
+    if !is_active(tenants::find(db, tenant).await?.map(|tenant| tenant.state)) {
+        return Ok(Err(Refusal::TenantInactive));
+    }
+    match &proposal.change {
+        Rare::CreateTenant(..) => Ok(Err(Refusal::Taken)),
+        Rare::RegisterKek(kek) => register_kek(db, kek).await,
+        Rare::CreateUser(user, subject) => create_user(db, user, subject).await,
+        Rare::CreateCode(code) => create_code(db, code).await,
+        Rare::Enrol(code, device) => enrol(db, code, device, now).await,
+        Rare::Revoke(target) => revoke(db, tenant, target, now).await,
+    }
+}
+
+fn is_active(state: Option<Standing>) -> bool {
+    state == Some(Standing::Active)
+}
+
+async fn create_tenant(
+    db: &mut Connection,
+    tenant: &Tenant,
+    keys: &[BrokerKey],
+    subject: &[u8],
+) -> Result<Passed, StoreError> {
+    if tenants::find(db, &tenant.id).await?.is_some() {
+        return Ok(Err(Refusal::Taken));
+    }
+    tenants::insert(db, tenant).await?;
+    for key in keys {
+        broker_keys::insert(db, key).await?;
+    }
+    subjects::insert(db, &tenant.id, "", subject).await?;
+    Ok(Ok(Applied::Done))
+}
+
+async fn register_kek(db: &mut Connection, kek: &Kek) -> Result<Passed, StoreError> {
+    keks::insert(db, kek).await?;
+    tenants::set_kek(db, &kek.tenant, kek.id).await?;
+    Ok(Ok(Applied::Done))
+}
+
+async fn create_user(db: &mut Connection, user: &User, subject: &[u8]) -> Result<Passed, StoreError> {
+    if users::find(db, &user.tenant, &user.id).await?.is_some() {
+        return Ok(Err(Refusal::Taken));
+    }
+    users::insert(db, user).await?;
+    subjects::insert(db, &user.tenant, &user.id, subject).await?;
+    Ok(Ok(Applied::Done))
+}
+
+async fn create_code(db: &mut Connection, code: &EnrolmentCode) -> Result<Passed, StoreError> {
+    if !is_active(users::find(db, &code.tenant, &code.user).await?.map(|user| user.state)) {
+        return Ok(Err(Refusal::UserInactive));
+    }
+    enrolment_codes::insert(db, code).await?;
+    Ok(Ok(Applied::Done))
+}
+
+async fn enrol(db: &mut Connection, code: &[u8; 32], device: &Device, now: Timestamp) -> Result<Passed, StoreError> {
+    let usable = enrolment_codes::usable(db, &device.tenant, code, now).await?;
+    if !usable.is_some_and(|code| code.user == device.user) {
+        return Ok(Err(Refusal::CodeInvalid));
+    }
+    if !is_active(users::find(db, &device.tenant, &device.user).await?.map(|user| user.state)) {
+        return Ok(Err(Refusal::UserInactive));
+    }
+    if devices::is_key_known(db, &device.tenant, &device.thumbprint).await? {
+        return Ok(Err(Refusal::DeviceKnown));
+    }
+    enrolment_codes::spend(db, code, device.id).await?;
+    devices::insert(db, device).await?;
+    Ok(Ok(Applied::Done))
+}
+
+/// Entity and open restores in one transaction: when it has committed, no later release can.
+async fn revoke(db: &mut Connection, tenant: &str, target: &Target, now: Timestamp) -> Result<Passed, StoreError> {
+    let (found, owner) = match target {
+        Target::Tenant => (tenants::revoke(db, tenant).await?, Some(Owner::Tenant)),
+        Target::User(user) => (users::revoke(db, tenant, user).await?, Some(Owner::User(user))),
+        Target::Device(device) => (devices::revoke(db, tenant, *device).await?, Some(Owner::Device(*device))),
+        Target::Restore(restore) => (true, Some(Owner::Itself(*restore))),
+        // The gate looks at the KEK itself, so restores of its records cannot be released; others go on.
+        Target::Kek(kek) => (keks::revoke(db, tenant, *kek).await?, None),
+    };
+    let ended = match owner.filter(|_| found) {
+        Some(owner) => restores::revoke_of(db, tenant, owner, now).await?,
+        None => 0,
+    };
+    let nothing_to_end = matches!(target, Target::Restore(_)) && ended == 0;
+    if !found || nothing_to_end {
+        return Ok(Err(Refusal::Unknown));
+    }
+    Ok(Ok(Applied::Revoked { restores: ended, at: now }))
+}

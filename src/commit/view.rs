@@ -1,0 +1,156 @@
+//! What one transaction has loaded for its batch, and what it will write: set by set, not row by row.
+
+use super::{Entry, gate::Change};
+use crate::error::Refusal;
+use crate::store::nonces::{self, SpentNonce};
+use crate::store::records::{self, Line, Record};
+use crate::store::restores::{self, Restore};
+use crate::store::{Connection, StoreError, devices, keks, tenants, users};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
+use uuid::Uuid;
+
+/// The state that a batch is about, as of its transaction.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub(super) tenants: HashMap<String, tenants::Tenant>,
+    pub(super) users: HashMap<(String, String), users::User>,
+    pub(super) devices: HashMap<Uuid, devices::Device>,
+    pub(super) keks: HashMap<Uuid, keks::Kek>,
+    pub(super) restores: HashMap<Uuid, Restore>,
+    pub(super) newest: HashMap<Line, u64>,
+    pub(super) taken_records: HashSet<Uuid>,
+    pub(super) new_records: Vec<Record>,
+    pub(super) changed_restores: BTreeSet<Uuid>,
+    new_restores: BTreeSet<Uuid>,
+    spent: HashSet<[u8; 16]>,
+    newly_spent: Vec<SpentNonce>,
+}
+
+/// What a batch needs to see; sorted, so that several brokers lock in one order.
+#[derive(Debug, Default)]
+struct Wanted<'a> {
+    tenants: BTreeSet<&'a str>,
+    users: BTreeSet<(&'a str, &'a str)>,
+    devices: BTreeSet<Uuid>,
+    keks: BTreeSet<Uuid>,
+    restores: BTreeSet<Uuid>,
+    lines: BTreeSet<Line>,
+    records: BTreeSet<Uuid>,
+    nonces: BTreeSet<[u8; 16]>,
+}
+
+impl View {
+    /// Reads all that these entries' gates look at.
+    pub(super) async fn load(db: &mut Connection, entries: &[Box<Entry<Change>>]) -> Result<Self, StoreError> {
+        let wanted = Wanted::by(entries);
+        let mut view = Self::default();
+        if let Some(ids) = some(&wanted.tenants) {
+            view.tenants = by(tenants::find_all(db, &ids).await?, |tenant| tenant.id.clone());
+        }
+        if let Some(ids) = some(&wanted.users) {
+            view.users = by(users::find_all(db, &ids).await?, |user| (user.tenant.clone(), user.id.clone()));
+        }
+        if let Some(ids) = some(&wanted.devices) {
+            view.devices = by(devices::find_all(db, &ids).await?, |device| device.id);
+        }
+        if let Some(ids) = some(&wanted.keks) {
+            view.keks = by(keks::find_all(db, &ids).await?, |kek| kek.id);
+        }
+        if let Some(ids) = some(&wanted.restores) {
+            view.restores = by(restores::find_all(db, &ids).await?, |restore| restore.id);
+        }
+        if let Some(lines) = some(&wanted.lines) {
+            view.newest = records::newest_generations(db, &lines).await?.into_iter().collect();
+        }
+        if let Some(ids) = some(&wanted.records) {
+            view.taken_records = records::taken_among(db, &ids).await?.into_iter().collect();
+        }
+        if let Some(nonces) = some(&wanted.nonces) {
+            view.spent = nonces::spent_among(db, &nonces).await?;
+        }
+        Ok(view)
+    }
+
+    /// Spends a nonce, once.
+    pub(super) fn spend(&mut self, nonce: SpentNonce) -> Result<(), Refusal> {
+        if !self.spent.insert(nonce.0) {
+            return Err(Refusal::NonceSpent);
+        }
+        self.newly_spent.push(nonce);
+        Ok(())
+    }
+
+    pub(super) fn insert_restore(&mut self, restore: Restore) {
+        self.new_restores.insert(restore.id);
+        self.restores.insert(restore.id, restore);
+    }
+
+    /// Writes what changed.
+    pub(super) async fn flush(mut self, db: &mut Connection) -> Result<(), StoreError> {
+        if !self.newly_spent.is_empty() {
+            nonces::spend(db, &self.newly_spent).await?;
+        }
+        if !self.new_records.is_empty() {
+            records::insert_all(db, &self.new_records).await?;
+        }
+        let new = self.take_restores(|view| &view.new_restores);
+        if !new.is_empty() {
+            restores::insert_all(db, &new).await?;
+        }
+        let changed = self.take_restores(|view| &view.changed_restores);
+        if !changed.is_empty() {
+            restores::update_all(db, &changed).await?;
+        }
+        Ok(())
+    }
+
+    fn take_restores(&mut self, which: fn(&Self) -> &BTreeSet<Uuid>) -> Vec<Restore> {
+        let ids: Vec<Uuid> = which(self).iter().copied().collect();
+        ids.iter().filter_map(|id| self.restores.remove(id)).collect()
+    }
+}
+
+fn some<T: Clone>(set: &BTreeSet<T>) -> Option<Vec<T>> {
+    (!set.is_empty()).then(|| set.iter().cloned().collect())
+}
+
+fn by<K: Eq + Hash, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {
+    rows.into_iter().map(|row| (key(&row), row)).collect()
+}
+
+impl<'a> Wanted<'a> {
+    fn by(entries: &'a [Box<Entry<Change>>]) -> Self {
+        let mut wanted = Self::default();
+        for Entry { proposal, .. } in entries.iter().map(|entry| &**entry) {
+            wanted.nonces.extend(proposal.nonce.map(|(nonce, _)| nonce));
+            if let Some(principal) = &proposal.principal {
+                wanted.tenants.insert(&proposal.tenant);
+                wanted.users.insert((&proposal.tenant, &principal.user));
+                wanted.devices.insert(principal.device);
+            }
+            wanted.add(&proposal.change);
+        }
+        wanted
+    }
+
+    fn add(&mut self, change: &Change) {
+        self.restores.extend(change.restore());
+        match change {
+            Change::StoreRecord(record) => {
+                self.keks.insert(record.kek);
+                self.records.insert(record.id);
+                self.lines.insert((record.tenant.clone(), record.user.clone(), record.kind.clone()));
+            }
+            Change::BeginRelease(request)
+            | Change::FinishRelease(request, _)
+            | Change::FetchAgain(request)
+            | Change::Acknowledge(request) => self.keks.extend(&request.keks),
+            Change::Refuse(..)
+            | Change::Remark
+            | Change::OpenRestore(_)
+            | Change::AbortRelease { .. }
+            | Change::Expire(_) => {}
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The configuration file: the only reader of files and environment. Unknown fields are refused; secrets come by file,
+//! environment or systemd credential, never inline.
+
+use crate::limits::Rates;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use secret::Secret;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+use zeroize::Zeroizing;
+
+/// The configuration cannot be used; says which part, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("`{}` cannot be read", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("`{}` is not a configuration", path.display())]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Where, and what was expected.
+        source: Box<toml::de::Error>,
+    },
+    /// A secret's environment variable is not set.
+    #[error("the environment variable `{0}` is not set")]
+    NoVariable(String),
+    /// A secret is too short to be one.
+    #[error("`{}` holds fewer than {min} bytes", path.display())]
+    ShortSecret {
+        /// Which file.
+        path: PathBuf,
+        /// At least so many.
+        min: usize,
+    },
+    /// A certificate or key is not PEM.
+    #[error("`{}` is not a PEM file with what is needed", path.display())]
+    Pem {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// A value does not fit another.
+    #[error("{0}")]
+    Invalid(&'static str),
+}
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// What devices reach it by: scheme, host and port, no path. Signed requests are made for it.
+    pub public_url: String,
+    /// First part of every log's name; keep it for ever.
+    pub log_host: String,
+    /// Certificate and key.
+    pub tls: Tls,
+    /// Where state is kept.
+    pub database: Database,
+    /// The key that seals the broker's own keys.
+    pub root: Root,
+    /// The operator's API token.
+    pub admin: Admin,
+    /// Where customers' keys live, by name.
+    pub providers: BTreeMap<String, Provider>,
+    /// Where events are delivered.
+    #[serde(default)]
+    pub sinks: Vec<Sink>,
+    /// How often devices and tenants may ask.
+    #[serde(default)]
+    pub rates: Rates,
+    /// How long things may take.
+    #[serde(default)]
+    pub times: Times,
+    /// Connections at the same time.
+    #[serde(default = "default_connections")]
+    pub max_connections: usize,
+    /// Relative paths start here: the folder of the file.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+/// Certificate chain and private key, PEM.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// The database.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    path: PathBuf,
+    /// Below so much free room nothing is wrapped or released.
+    #[serde(default = "default_min_free")]
+    pub min_free_mib: u64,
+}
+
+/// The root key: any provider's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// One of `[providers]`.
+    pub provider: String,
+    /// What that provider calls the key.
+    pub key: String,
+}
+
+/// The operator's API token.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// What events call its bearer.
+    #[serde(default = "default_admin")]
+    pub name: String,
+    token: SecretSource,
+}
+
+/// A secret by reference.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecretSource {
+    /// A file, of which a last newline is not part.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+    /// A systemd credential (`LoadCredential=`).
+    Credential(String),
+}
+
+/// A place where keys live.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Provider {
+    /// Keys in a file under a passphrase. Not an HSM.
+    Software {
+        /// The keystore, mode 0600.
+        keystore: PathBuf,
+        /// What opens it.
+        passphrase: SecretSource,
+        /// How it may be called.
+        #[serde(default)]
+        calls: Calls,
+    },
+    /// A PKCS#11 module.
+    Pkcs11 {
+        /// The vendor's library.
+        module: PathBuf,
+        /// The token's label.
+        token: String,
+        /// The user PIN.
+        pin: SecretSource,
+        /// How it may be called; one session for each call at a time.
+        #[serde(default)]
+        calls: Calls,
+    },
+    /// OpenBao or Vault Transit.
+    Openbao {
+        /// `https://host:port`.
+        address: String,
+        /// Where transit is mounted.
+        #[serde(default = "default_mount")]
+        mount: String,
+        /// The namespace of the mount.
+        namespace: Option<String>,
+        /// The token.
+        token: SecretSource,
+        /// The only certificate authorities to trust, PEM.
+        ca: Option<PathBuf>,
+        /// How it may be called.
+        #[serde(default)]
+        calls: Calls,
+    },
+}
+
+/// How a provider may be called.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calls {
+    /// For one call with all its retries.
+    pub deadline_ms: u64,
+    /// Calls at the same time.
+    pub concurrency: usize,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { deadline_ms: 5_000, concurrency: 16 }
+    }
+}
+
+/// A place that events are delivered to.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Sink {
+    /// A file of one JSON object a line.
+    File {
+        /// Its name in cursors, metrics and events.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Begins another file at this size.
+        #[serde(default = "default_sink_size")]
+        max_mib: u64,
+        /// Whether disclosures are delivered too.
+        #[serde(default)]
+        disclose: bool,
+    },
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Times {
+    /// From a restore's request to its release.
+    pub restore_minutes: u64,
+    /// For the TLS handshake, and for the headers of each request.
+    pub headers_seconds: u64,
+    /// For requests under way when the broker stops.
+    pub shutdown_seconds: u64,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { restore_minutes: 60, headers_seconds: 10, shutdown_seconds: 30 }
+    }
+}
+
+fn default_connections() -> usize {
+    20_000
+}
+
+fn default_min_free() -> u64 {
+    256
+}
+
+fn default_admin() -> String {
+    "operator".into()
+}
+
+fn default_mount() -> String {
+    "transit".into()
+}
+
+fn default_sink_size() -> u64 {
+    256
+}
+
+impl Config {
+    /// Reads and checks the file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
+        config.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let has_path = self.public_url.splitn(4, '/').nth(3).is_some();
+        if !self.public_url.starts_with("https://") || has_path {
+            return Err(ConfigError::Invalid(
+                "`public_url` must be https://HOST[:PORT] without a path or a last slash",
+            ));
+        }
+        if !self.providers.contains_key(&self.root.provider) {
+            return Err(ConfigError::Invalid("`root.provider` is not one of `[providers]`"));
+        }
+        Ok(())
+    }
+
+    /// A path of the file, made absolute from the file's folder.
+    #[must_use]
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The database's file.
+    #[must_use]
+    pub fn database_path(&self) -> PathBuf {
+        self.path(&self.database.path)
+    }
+
+    /// The bytes of a file of the configuration.
+    pub fn bytes(&self, path: &Path) -> Result<Vec<u8>, ConfigError> {
+        read(&self.path(path))
+    }
+
+    /// The operator's token: at least 32 bytes.
+    pub fn admin_token(&self) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+        let token = self.secret_bytes(&self.admin.token)?;
+        if token.len() >= 32 {
+            Ok(token)
+        } else {
+            Err(ConfigError::Invalid("`admin.token` must have at least 32 bytes"))
+        }
+    }
+
+    /// A secret.
+    pub fn secret(&self, source: &SecretSource) -> Result<Secret, ConfigError> {
+        Ok(Secret::copied_from(&self.secret_bytes(source)?))
+    }
+
+    fn secret_bytes(&self, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+        let path = match source {
+            SecretSource::File(path) => self.path(path),
+            SecretSource::Env(name) => {
+                let value = env::var(name).map_err(|_| ConfigError::NoVariable(name.clone()))?;
+                return Ok(Zeroizing::new(value.into_bytes()));
+            }
+            SecretSource::Credential(name) => {
+                let folder = env::var_os("CREDENTIALS_DIRECTORY");
+                let folder = folder.ok_or_else(|| ConfigError::NoVariable("CREDENTIALS_DIRECTORY".into()))?;
+                PathBuf::from(folder).join(name)
+            }
+        };
+        secret_file(&path)
+    }
+
+    /// The TLS server of the file: TLS 1.3 only, X25519MLKEM768 preferred.
+    pub fn tls(&self) -> Result<rustls::ServerConfig, ConfigError> {
+        let pem = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| ConfigError::Pem { path, source }
+        };
+        let (certificate, key) = (self.path(&self.tls.certificate), self.path(&self.tls.key));
+        let chain: Vec<_> =
+            CertificateDer::pem_file_iter(&certificate).and_then(Iterator::collect).map_err(pem(&certificate))?;
+        let private = PrivateKeyDer::from_pem_file(&key).map_err(pem(&key))?;
+        let builder = rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13]);
+        let mut tls = builder
+            .with_no_client_auth()
+            .with_single_cert(chain, private)
+            .map_err(|_| ConfigError::Invalid("`tls.key` is not the key of `tls.certificate`"))?;
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(tls)
+    }
+}
+
+/// A secret in a file of its own, without a last newline.
+pub fn secret_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    let mut bytes = Zeroizing::new(read(path)?);
+    while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        bytes.pop();
+    }
+    if bytes.is_empty() { Err(ConfigError::ShortSecret { path: path.into(), min: 1 }) } else { Ok(bytes) }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    fs::read(path).map_err(|source| ConfigError::Read { path: path.into(), source })
+}

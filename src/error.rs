@@ -1,0 +1,124 @@
+//! What an operation answers instead of success. `http/problem.rs` gives each a status; nothing else does.
+
+use crate::commit::CommitError;
+use crate::store::{StoreError, stored_words};
+use std::time::Duration;
+
+stored_words! {
+    /// Why the gate or a rule said no. Each is the `out` of an event and the `code` of a problem document.
+    Refusal {
+        /// The tenant is unknown or revoked.
+        TenantInactive = "tenant_inactive",
+        /// The user is unknown or revoked.
+        UserInactive = "user_inactive",
+        /// The device is unknown, foreign or revoked.
+        DeviceInactive = "device_inactive",
+        /// The KEK is revoked or not of this tenant.
+        KekInactive = "kek_inactive",
+        /// The tenant has no KEK yet.
+        KekMissing = "kek_missing",
+        /// The enrolment code is unknown, used or expired.
+        CodeInvalid = "enrolment_code_invalid",
+        /// This device key enrolled before.
+        DeviceKnown = "device_known",
+        /// The generation is not one more than the newest.
+        StaleGeneration = "stale_generation",
+        /// The record id is taken by another backup.
+        RecordTaken = "record_taken",
+        /// The record is unknown or another user's.
+        RecordUnknown = "record_unknown",
+        /// The sealed value does not open, or holds another context.
+        SealedInvalid = "sealed_invalid",
+        /// The ingress key is unknown or no longer accepted.
+        StaleIngress = "stale_ingress",
+        /// The restore is unknown or another device's.
+        RestoreUnknown = "restore_unknown",
+        /// The restore still waits for people or time.
+        RestorePending = "restore_pending",
+        /// Another request is releasing it right now.
+        RestoreInProgress = "restore_in_progress",
+        /// It was acknowledged, failed, revoked or ran out.
+        RestoreOver = "restore_over",
+        /// Nothing was released yet that could be acknowledged.
+        RestoreNotReleased = "restore_not_released",
+        /// The transcript is not this restore's.
+        TranscriptMismatch = "transcript_mismatch",
+        /// A policy forbids it, or none permits it.
+        PolicyDenied = "policy_denied",
+        /// The policy changed since it was asked under.
+        PolicyChanged = "policy_changed",
+        /// The nonce was used before.
+        NonceSpent = "nonce_spent",
+        /// The id is taken.
+        Taken = "taken",
+        /// There is no such thing of this tenant.
+        Unknown = "unknown",
+    }
+}
+
+impl Refusal {
+    /// Whether the refusal becomes a leaf. A spent nonce does not: replaying one captured request must not grow the log.
+    #[must_use]
+    pub fn is_recorded(self) -> bool {
+        !matches!(self, Self::NonceSpent)
+    }
+}
+
+/// What an operation answers instead of success.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is not what its route takes.
+    #[error("the request is malformed: {0}")]
+    Malformed(&'static str),
+    /// The body is not a signed request.
+    #[error("the request is not signed as it must be")]
+    Jws(#[from] protocol::jws::JwsError),
+    /// The payload is not what its route takes.
+    #[error("the payload is malformed")]
+    Payload(#[from] protocol::encoding::Malformed),
+    /// The signature is good, but made for another URL.
+    #[error("the request was signed for another URL")]
+    UrlMismatch,
+    /// There is no such route or thing.
+    #[error("there is no such thing")]
+    NotFound,
+    /// Nobody was proven; says nothing about why.
+    #[error("the caller is not proven")]
+    Unproven,
+    /// The nonce is not one of ours, or too old.
+    #[error("the nonce is not acceptable")]
+    BadNonce,
+    /// The gate, a policy or a rule said no; recorded.
+    #[error("refused: {}", .0.as_str())]
+    Refused(Refusal),
+    /// Too many requests.
+    #[error("too many requests")]
+    RateLimited {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The customer's KMS or HSM did not do it; recorded.
+    #[error("the key provider failed")]
+    Provider(#[from] providers::Error),
+    /// The database could not be read.
+    #[error("the database failed")]
+    Store(#[from] StoreError),
+    /// The state change and its leaf could not be made durable.
+    #[error("the log could not be written")]
+    Commit(#[from] CommitError),
+    /// The broker's own keys are not what they should be.
+    #[error("the broker's own keys are unusable")]
+    Keys(#[from] crate::keys::KeyError),
+    /// The disk is nearly full: restores stop before the log must.
+    #[error("the disk is nearly full")]
+    DiskLow,
+    /// The operation was cut off from inside.
+    #[error("the operation was interrupted")]
+    Interrupted,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}

@@ -1,0 +1,290 @@
+//! The admin API: tenants, KEKs, users, enrolment codes, devices, records, restores, revocations.
+
+use super::request::{Admin, Body, InPath, InQuery, detached};
+use crate::api::{self, Page, PageQuery};
+use crate::broker::Broker;
+use crate::commit::Target;
+use crate::error::Error;
+use crate::ops;
+use crate::store::{devices, keks, records, restores, tenants, users};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Json, response::IntoResponse};
+use protocol::messages::Problem;
+use protocol::names::{TenantId, Text, UserId};
+use std::sync::Arc;
+
+type Shared = State<Arc<Broker>>;
+type Created<T> = Result<(StatusCode, Json<T>), Error>;
+type Listed<T> = Result<Json<Page<T>>, Error>;
+
+/// Longest code lifetime in seconds: a week.
+const MAX_CODE_LIFETIME: u32 = 604_800;
+
+/// Makes a tenant with a log and keys of its own.
+#[utoipa::path(post, path = "/v1/admin/tenants", tag = "admin", request_body = api::CreateTenant,
+    responses((status = 201, body = api::Tenant), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn create_tenant(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    Body(ask): Body<api::CreateTenant>,
+) -> Created<api::Tenant> {
+    detached(async move {
+        let id: TenantId = ask.id.parse().map_err(|_| Error::Malformed("`id` is no tenant id"))?;
+        let name: Text<128> =
+            ask.name.parse().map_err(|_| Error::Malformed("`name` is not 1 to 128 printable bytes"))?;
+        let made = (id.as_str(), name.as_str(), ask.unattested_days);
+        let tenant = ops::admin::create_tenant(&broker, &admin, made).await?;
+        let vkey = broker.keys.of_tenant(&tenant.id).await?.log.vkey();
+        Ok((StatusCode::CREATED, Json(api::Tenant { vkey: Some(vkey), ..shown_tenant(tenant) })))
+    })
+    .await
+}
+
+fn shown_tenant(tenant: tenants::Tenant) -> api::Tenant {
+    api::Tenant {
+        id: tenant.id,
+        name: tenant.name,
+        state: tenant.state.as_str().into(),
+        kek: tenant.kek,
+        unattested_days: tenant.unattested_days,
+        created_at: tenant.created_at,
+        vkey: None,
+    }
+}
+
+/// The tenants.
+#[utoipa::path(get, path = "/v1/admin/tenants", tag = "admin", params(PageQuery),
+    responses((status = 200, body = Page<api::Tenant>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn tenants(
+    State(broker): Shared,
+    _: Admin,
+    InQuery(query): InQuery<PageQuery>,
+) -> Listed<api::Tenant> {
+    let rows = tenants::page(&mut *broker.store.reader().await?, &query.after, limit(&query)?).await?;
+    listed(rows, &query, |tenant| tenant.id.clone(), shown_tenant)
+}
+
+/// Registers a KEK, after trying it with a canary.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", params(("tenant" = String, Path)),
+    request_body = api::RegisterKek,
+    responses((status = 201, body = api::Kek), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn register_kek(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath(tenant): InPath<String>,
+    Body(ask): Body<api::RegisterKek>,
+) -> Created<api::Kek> {
+    detached(async move {
+        let kek = ops::admin::register_kek(&broker, &admin, &tenant, (&ask.provider, &ask.key)).await?;
+        Ok((StatusCode::CREATED, Json(shown_kek(kek))))
+    })
+    .await
+}
+
+fn shown_kek(kek: keks::Kek) -> api::Kek {
+    api::Kek {
+        id: kek.id,
+        provider: kek.provider,
+        key: kek.key_name,
+        version: kek.version,
+        state: kek.state.as_str().into(),
+        created_at: kek.created_at,
+    }
+}
+
+/// The tenant's KEKs.
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", params(("tenant" = String, Path), PageQuery),
+    responses((status = 200, body = Page<api::Kek>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn keks(
+    State(broker): Shared,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+    InQuery(query): InQuery<PageQuery>,
+) -> Listed<api::Kek> {
+    let rows = keks::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
+    listed(rows, &query, |kek| kek.id.to_string(), shown_kek)
+}
+
+/// Makes a user.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users", tag = "admin", params(("tenant" = String, Path)),
+    request_body = api::CreateUser,
+    responses((status = 201, body = api::User), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn create_user(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath(tenant): InPath<String>,
+    Body(ask): Body<api::CreateUser>,
+) -> Created<api::User> {
+    detached(async move {
+        let id: UserId = ask.id.parse().map_err(|_| Error::Malformed("`id` is no user id"))?;
+        let user = ops::admin::create_user(&broker, &admin, &tenant, id.as_str()).await?;
+        Ok((StatusCode::CREATED, Json(shown_user(user))))
+    })
+    .await
+}
+
+fn shown_user(user: users::User) -> api::User {
+    api::User { id: user.id, state: user.state.as_str().into(), created_at: user.created_at }
+}
+
+/// The tenant's users.
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/users", tag = "admin", params(("tenant" = String, Path), PageQuery),
+    responses((status = 200, body = Page<api::User>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn users(
+    State(broker): Shared,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+    InQuery(query): InQuery<PageQuery>,
+) -> Listed<api::User> {
+    let rows = users::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
+    listed(rows, &query, |user| user.id.clone(), shown_user)
+}
+
+/// Makes a one-time enrolment code for a user.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/enrolment-codes", tag = "admin",
+    params(("tenant" = String, Path)), request_body = api::CreateCode,
+    responses((status = 201, body = api::Code), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn create_code(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath(tenant): InPath<String>,
+    Body(ask): Body<api::CreateCode>,
+) -> Result<impl IntoResponse, Error> {
+    detached(async move {
+        let seconds = ask.seconds.unwrap_or(3_600);
+        if !(60..=MAX_CODE_LIFETIME).contains(&seconds) {
+            return Err(Error::Malformed("`seconds` is not 60 to 604800"));
+        }
+        let expires_at = broker.clock.now() + i64::from(seconds) * 1_000;
+        let code = ops::admin::create_code(&broker, &admin, &tenant, (&ask.user, expires_at)).await?;
+        let code = api::Code { code: code.reveal().to_string(), user: ask.user, expires_at };
+        Ok((StatusCode::CREATED, Json(code)))
+    })
+    .await
+}
+
+/// The tenant's devices.
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/devices", tag = "admin", params(("tenant" = String, Path), PageQuery),
+    responses((status = 200, body = Page<api::Device>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn devices(
+    State(broker): Shared,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+    InQuery(query): InQuery<PageQuery>,
+) -> Listed<api::Device> {
+    let rows = devices::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
+    listed(
+        rows,
+        &query,
+        |device| device.id.to_string(),
+        |device| api::Device {
+            id: device.id,
+            user: device.user,
+            name: device.name,
+            platform: device.platform,
+            state: device.state.as_str().into(),
+            attested: device.attested,
+            enrolled_at: device.enrolled_at,
+        },
+    )
+}
+
+/// The tenant's records, without their ciphertexts.
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/records", tag = "admin", params(("tenant" = String, Path), PageQuery),
+    responses((status = 200, body = Page<api::Record>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn records(
+    State(broker): Shared,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+    InQuery(query): InQuery<PageQuery>,
+) -> Listed<api::Record> {
+    let rows = records::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
+    listed(
+        rows,
+        &query,
+        |record| record.id.to_string(),
+        |record| api::Record {
+            id: record.id,
+            user: record.user,
+            kind: record.kind,
+            generation: record.generation,
+            device: record.device,
+            kek: record.kek,
+            created_at: record.created_at,
+        },
+    )
+}
+
+/// The tenant's restores.
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/restores", tag = "admin", params(("tenant" = String, Path), PageQuery),
+    responses((status = 200, body = Page<api::Restore>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn restores(
+    State(broker): Shared,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+    InQuery(query): InQuery<PageQuery>,
+) -> Listed<api::Restore> {
+    let rows = restores::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
+    listed(
+        rows,
+        &query,
+        |restore| restore.id.to_string(),
+        |restore| api::Restore {
+            id: restore.id,
+            user: restore.user,
+            device: restore.device,
+            records: restore.records,
+            reason: restore.reason,
+            state: restore.state.as_str().into(),
+            expires_at: restore.expires_at,
+            changed_at: restore.changed_at,
+        },
+    )
+}
+
+/// Takes access away for good. When it answers, nothing of the target is released any more.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/revocations", tag = "admin", params(("tenant" = String, Path)),
+    request_body = api::Revoke,
+    responses((status = 201, body = api::Revoked), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn revoke(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath(tenant): InPath<String>,
+    Body(ask): Body<api::Revoke>,
+) -> Created<api::Revoked> {
+    detached(async move {
+        let reason: Text<512> =
+            ask.reason.parse().map_err(|_| Error::Malformed("`reason` is not 1 to 512 printable bytes"))?;
+        let done = ops::revoke::revoke(&broker, &admin, &tenant, (target(ask.target), reason.as_str())).await?;
+        let shown = api::Revoked { effective_at: done.effective_at, restores_ended: done.restores_ended };
+        Ok((StatusCode::CREATED, Json(shown)))
+    })
+    .await
+}
+
+fn target(target: api::Target) -> Target {
+    match target {
+        api::Target::Tenant => Target::Tenant,
+        api::Target::User(user) => Target::User(user),
+        api::Target::Device(device) => Target::Device(device),
+        api::Target::Restore(restore) => Target::Restore(restore),
+        api::Target::Kek(kek) => Target::Kek(kek),
+    }
+}
+
+/// One more than asked for, to know whether there is a next page.
+fn limit(query: &PageQuery) -> Result<i64, Error> {
+    match query.limit.unwrap_or(100) {
+        limit @ 1..=1_000 => Ok(i64::from(limit) + 1),
+        0 | 1_001.. => Err(Error::Malformed("`limit` is not 1 to 1000")),
+    }
+}
+
+fn listed<R, T>(mut rows: Vec<R>, query: &PageQuery, key: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> Listed<T> {
+    let limit = usize::from(query.limit.unwrap_or(100));
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(key);
+    Ok(Json(Page { items: rows.into_iter().map(show).collect(), next }))
+}

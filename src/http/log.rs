@@ -1,0 +1,52 @@
+//! A tenant's log for auditors: C2SP tlog-tiles, and events with what they disclose.
+
+use super::request::{Admin, InPath, InQuery};
+use crate::api::{Event, Events, EventsQuery};
+use crate::broker::Broker;
+use crate::error::Error;
+use crate::ops;
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use protocol::messages::Problem;
+use std::sync::Arc;
+
+/// The newest signed checkpoint (C2SP tlog-checkpoint).
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/checkpoint", tag = "log", params(("tenant" = String, Path)),
+    responses((status = 200, body = String), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn checkpoint(
+    State(broker): State<Arc<Broker>>,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+) -> Result<String, Error> {
+    ops::log::checkpoint(&broker, &tenant).await
+}
+
+/// A tile or an entry bundle (C2SP tlog-tiles).
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/tile/{*tile}", tag = "log",
+    params(("tenant" = String, Path), ("tile" = String, Path)),
+    responses((status = 200, body = Vec<u8>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn tile(
+    State(broker): State<Arc<Broker>>,
+    _: Admin,
+    InPath((tenant, tile)): InPath<(String, String)>,
+) -> Result<impl IntoResponse, Error> {
+    let bytes = ops::log::resource(&broker, &tenant, &format!("tile/{tile}")).await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes))
+}
+
+/// Events from an index on, with their disclosures.
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/events", tag = "log",
+    params(("tenant" = String, Path), EventsQuery),
+    responses((status = 200, body = Events), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn events(
+    State(broker): State<Arc<Broker>>,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+    InQuery(query): InQuery<EventsQuery>,
+) -> Result<Json<Events>, Error> {
+    let entries = ops::log::events(&broker, &tenant, query.from).await?;
+    let shown = |entry: ops::log::Entry| Event { index: entry.index, leaf: entry.leaf, disclosures: entry.disclosures };
+    Ok(Json(Events { events: entries.into_iter().map(shown).collect() }))
+}

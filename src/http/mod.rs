@@ -1,0 +1,16 @@
+//! HTTP: routes, parsing, problem documents. No decision is made here.
+
+mod admin;
+mod devices;
+mod listener;
+mod log;
+mod operations;
+mod problem;
+mod records;
+mod request;
+mod restores;
+mod router;
+
+pub use listener::{Listener, Timeouts, serve};
+pub use operations::Health;
+pub use router::{openapi, router};

@@ -1,0 +1,160 @@
+//! The only map from errors to answers (RFC 9457). Each code is documented in docs/API.md.
+
+use crate::commit::CommitError;
+use crate::error::{Error, Refusal};
+use crate::keys::KeyError;
+use crate::kms;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use protocol::messages::Problem;
+use std::time::Duration;
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, code, title) = describe(&self);
+        if status.is_server_error() {
+            // What vendors and engines say stays here; the client gets the code.
+            tracing::error!(code, error = &self as &dyn std::error::Error, "a request failed");
+        }
+        let problem = Problem {
+            type_uri: format!("urn:keyfold:problem:{code}"),
+            title: title.into(),
+            status: status.as_u16(),
+            code: code.into(),
+            detail: detail(&self),
+        };
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::CONTENT_TYPE));
+        if let Some(wait) = retry_after(&self) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+type Described = (StatusCode, &'static str, &'static str);
+
+fn describe(error: &Error) -> Described {
+    use protocol::jws::JwsError;
+    match error {
+        Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request is malformed"),
+        Error::Payload(_) => (StatusCode::BAD_REQUEST, "malformed", "The request is malformed"),
+        Error::Jws(JwsError::TooLong) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The request is too large"),
+        Error::Jws(JwsError::Body | JwsError::Header) => {
+            (StatusCode::BAD_REQUEST, "malformed_jws", "The request is not signed as it must be")
+        }
+        Error::Jws(JwsError::Algorithm | JwsError::Signature) | Error::Unproven => {
+            (StatusCode::UNAUTHORIZED, "unauthorized", "The caller is not proven")
+        }
+        Error::UrlMismatch => (StatusCode::UNAUTHORIZED, "url_mismatch", "The request was signed for another URL"),
+        Error::BadNonce => (StatusCode::BAD_REQUEST, Problem::BAD_NONCE, "The nonce is not acceptable"),
+        Error::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is no such thing"),
+        Error::Refused(refusal) => refused(*refusal),
+        Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
+        Error::Provider(error) => provider(error),
+        Error::Keys(KeyError::Missing(_) | KeyError::Origin(_)) => {
+            (StatusCode::NOT_FOUND, "not_found", "There is no such thing")
+        }
+        Error::Keys(KeyError::SubjectErased) => (StatusCode::GONE, "subject_erased", "The person was erased"),
+        Error::Store(_)
+        | Error::Commit(CommitError::Database(_))
+        | Error::Keys(KeyError::Root(_) | KeyError::Sealed(_) | KeyError::Store(_)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", "The database failed; nothing was released")
+        }
+        Error::Commit(CommitError::LogInconsistent { .. }) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "log_frozen", "The log is frozen; nothing is released")
+        }
+        Error::Commit(CommitError::Stopped) | Error::Interrupted => {
+            (StatusCode::SERVICE_UNAVAILABLE, "interrupted", "The operation was interrupted; ask again")
+        }
+        Error::DiskLow => (StatusCode::SERVICE_UNAVAILABLE, "disk_low", "The disk is nearly full; nothing is released"),
+    }
+}
+
+fn refused(refusal: Refusal) -> Described {
+    let (status, title) = match refusal {
+        Refusal::TenantInactive => (StatusCode::FORBIDDEN, "The tenant is not active"),
+        Refusal::UserInactive => (StatusCode::FORBIDDEN, "The user is not active"),
+        Refusal::DeviceInactive => (StatusCode::FORBIDDEN, "The device is not active"),
+        Refusal::KekInactive => (StatusCode::FORBIDDEN, "The KEK was revoked"),
+        Refusal::KekMissing => (StatusCode::CONFLICT, "The tenant has no KEK yet"),
+        Refusal::CodeInvalid => (StatusCode::FORBIDDEN, "The enrolment code is unknown, used or expired"),
+        Refusal::DeviceKnown => (StatusCode::CONFLICT, "This device key was enrolled before"),
+        Refusal::StaleGeneration => (StatusCode::CONFLICT, "The generation is not one more than the newest"),
+        Refusal::RecordTaken => (StatusCode::CONFLICT, "The record id is taken by another backup"),
+        Refusal::RecordUnknown => (StatusCode::NOT_FOUND, "There is no such record of this user"),
+        Refusal::SealedInvalid => (StatusCode::BAD_REQUEST, "The sealed value is not for this record"),
+        Refusal::StaleIngress => (StatusCode::CONFLICT, "The ingress key is no longer in use"),
+        Refusal::RestoreUnknown => (StatusCode::NOT_FOUND, "There is no such restore of this device"),
+        Refusal::RestorePending => (StatusCode::CONFLICT, "The restore still waits for people or time"),
+        Refusal::RestoreInProgress => (StatusCode::CONFLICT, "The restore is being released; ask again"),
+        Refusal::RestoreOver => (StatusCode::GONE, "The restore is over; open a new one"),
+        Refusal::RestoreNotReleased => (StatusCode::CONFLICT, "Nothing was released that could be acknowledged"),
+        Refusal::TranscriptMismatch => (StatusCode::CONFLICT, "The transcript is not this restore's"),
+        Refusal::PolicyDenied => (StatusCode::FORBIDDEN, "The policy does not allow it"),
+        Refusal::PolicyChanged => (StatusCode::CONFLICT, "The policy has changed; open a new restore"),
+        Refusal::NonceSpent => return (StatusCode::BAD_REQUEST, Problem::BAD_NONCE, "The nonce is not acceptable"),
+        Refusal::Taken => (StatusCode::CONFLICT, "The id is taken"),
+        Refusal::Unknown => (StatusCode::NOT_FOUND, "There is no such thing"),
+    };
+    (status, refusal.as_str(), title)
+}
+
+fn provider(error: &providers::Error) -> Described {
+    use providers::Error as Provider;
+    let (status, title) = match error {
+        Provider::Mismatch => (StatusCode::CONFLICT, "The wrapped record is not what it should be"),
+        Provider::NoSuchKey => (StatusCode::CONFLICT, "The customer's key does not exist"),
+        Provider::KeyUnusable(_) => (StatusCode::CONFLICT, "The customer's key may not be used"),
+        Provider::Refused => (StatusCode::BAD_GATEWAY, "The key provider refuses the broker"),
+        Provider::Throttled { .. } => (StatusCode::SERVICE_UNAVAILABLE, "The key provider asks for fewer calls"),
+        Provider::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "The key provider is unavailable"),
+        Provider::Broken(_) => (StatusCode::BAD_GATEWAY, "The key provider is broken"),
+    };
+    (status, kms::code(error), title)
+}
+
+fn detail(error: &Error) -> Option<String> {
+    match error {
+        Error::Malformed(what) => Some((*what).into()),
+        Error::Payload(malformed) => Some(malformed.to_string()),
+        Error::Jws(malformed) => Some(malformed.to_string()),
+        Error::Unproven
+        | Error::UrlMismatch
+        | Error::BadNonce
+        | Error::NotFound
+        | Error::Refused(_)
+        | Error::RateLimited { .. }
+        | Error::Provider(_)
+        | Error::Store(_)
+        | Error::Commit(_)
+        | Error::Keys(_)
+        | Error::DiskLow
+        | Error::Interrupted => None,
+    }
+}
+
+fn retry_after(error: &Error) -> Option<Duration> {
+    match error {
+        Error::RateLimited { retry_after } => Some(*retry_after),
+        Error::Provider(
+            providers::Error::Throttled { retry_after } | providers::Error::Unavailable { retry_after },
+        ) => Some(retry_after.unwrap_or(Duration::from_secs(2))),
+        Error::Refused(Refusal::RestoreInProgress) | Error::Interrupted => Some(Duration::from_secs(1)),
+        Error::Store(_) | Error::Commit(_) | Error::DiskLow => Some(Duration::from_secs(5)),
+        Error::Malformed(_)
+        | Error::Payload(_)
+        | Error::Jws(_)
+        | Error::Unproven
+        | Error::UrlMismatch
+        | Error::BadNonce
+        | Error::NotFound
+        | Error::Refused(_)
+        | Error::Provider(_)
+        | Error::Keys(_) => None,
+    }
+}

@@ -1,0 +1,94 @@
+//! The table of contents: one line per route.
+
+use super::operations::Health;
+use super::{admin, devices, log, operations, records, restores};
+use crate::broker::Broker;
+use crate::error::Error;
+use ::metrics::{counter, histogram};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Extension, Router};
+use std::sync::Arc;
+use std::time::Instant;
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+fn routes() -> OpenApiRouter<Arc<Broker>> {
+    OpenApiRouter::new()
+        // devices
+        .routes(routes!(operations::nonce))
+        .routes(routes!(devices::enrol))
+        .routes(routes!(devices::status))
+        .routes(routes!(devices::records))
+        .routes(routes!(records::wrap))
+        .routes(routes!(restores::open))
+        .routes(routes!(restores::status))
+        .routes(routes!(restores::release))
+        .routes(routes!(restores::acknowledge))
+        // administrators
+        .routes(routes!(admin::create_tenant, admin::tenants))
+        .routes(routes!(admin::register_kek, admin::keks))
+        .routes(routes!(admin::create_user, admin::users))
+        .routes(routes!(admin::create_code))
+        .routes(routes!(admin::devices))
+        .routes(routes!(admin::records))
+        .routes(routes!(admin::restores))
+        .routes(routes!(admin::revoke))
+        // auditors
+        .routes(routes!(log::events))
+        .routes(routes!(log::checkpoint))
+        .routes(routes!(log::tile))
+        // operators
+        .routes(routes!(operations::healthz))
+        .routes(routes!(operations::readyz))
+        .routes(routes!(operations::metrics))
+}
+
+/// This API as OpenAPI 3.1, generated from the handlers.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    let info = InfoBuilder::new().title("Keyfold").version(env!("CARGO_PKG_VERSION")).build();
+    OpenApiRouter::<Arc<Broker>>::with_openapi(OpenApiBuilder::new().info(info).build()).merge(routes()).into_openapi()
+}
+
+/// All routes, ready to be served.
+pub fn router(broker: Arc<Broker>, health: Health) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router
+        .route("/openapi.json", get(operations::document))
+        .fallback(|| async { Error::NotFound })
+        .method_not_allowed_fallback(|| async { Error::NotFound })
+        .layer(from_fn_with_state(broker.clone(), with_nonce))
+        .layer(from_fn(measured))
+        .layer(Extension(health))
+        .with_state(broker)
+}
+
+/// Every answer carries a fresh nonce, so that no request needs one of its own to get one (RFC 8555, section 6.5).
+async fn with_nonce(State(broker): State<Arc<Broker>>, request: Request, next: Next) -> Response {
+    let is_api = request.uri().path().starts_with("/v1/") && !request.uri().path().starts_with("/v1/admin/");
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    if is_api {
+        let nonce = HeaderValue::try_from(broker.nonces.issue(broker.clock.now()));
+        headers.insert(HeaderName::from_static("replay-nonce"), nonce.expect("invariant: base64url is a header value"));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Counts and times each route; the label is the route, never the path.
+async fn measured(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+    let status = response.status().as_u16().to_string();
+    counter!("keyfold_requests_total", "route" => route.clone(), "status" => status).increment(1);
+    histogram!("keyfold_request_seconds", "route" => route).record(started.elapsed());
+    response
+}

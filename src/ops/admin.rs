@@ -1,0 +1,140 @@
+//! What administrators make: tenants, KEKs, users, enrolment codes.
+
+use super::from_source;
+use crate::broker::Broker;
+use crate::caller::AdminCaller;
+use crate::clock::Timestamp;
+use crate::commit::{Proposal, Rare};
+use crate::error::{Error, Refusal};
+use crate::store::Standing;
+use crate::store::broker_keys::Purpose;
+use crate::store::enrolment_codes::EnrolmentCode as StoredCode;
+use crate::store::keks::Kek;
+use crate::store::tenants::{self, Tenant};
+use crate::store::users::User;
+use audit::event::{Event, Kind, Outcome};
+use protocol::enrolment::EnrolmentCode;
+use providers::{Context, Error as ProviderError, KeyState};
+use secret::Secret;
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub(super) fn proposal(tenant: &str, admin: &AdminCaller, change: Rare, event: Event) -> Proposal<Rare> {
+    let refused_as = Kind::AdminDenied;
+    let event = from_source(event, &admin.source).actor(admin.actor.clone());
+    Proposal { tenant: tenant.into(), nonce: None, principal: None, change, event, refused_as, subject: String::new() }
+}
+
+/// The same, with the disclosures under the key of this person.
+pub(super) fn about(proposal: Proposal<Rare>, subject: String) -> Proposal<Rare> {
+    Proposal { subject, ..proposal }
+}
+
+/// A new tenant with a log of its own; its first leaf says who made it and announces the event key.
+pub async fn create_tenant(
+    broker: &Broker,
+    admin: &AdminCaller,
+    (id, name, unattested_days): (&str, &str, Option<u32>),
+) -> Result<Tenant, Error> {
+    let now = broker.clock.now();
+    let tenant = Tenant {
+        id: id.into(),
+        name: name.into(),
+        state: Standing::Active,
+        kek: None,
+        unattested_days,
+        created_at: now,
+    };
+    let rows = vec![broker.keys.make(id, Purpose::Log, now), broker.keys.make(id, Purpose::Ingress, now)];
+    let keys = Arc::new(broker.keys.open_tenant(id, &rows)?);
+    let sealed = broker.keys.make_subject(id, "");
+    let subject = broker.keys.open_subject(id, "", &sealed)?;
+    let event = Event::new(Kind::LogOpened, Outcome::OK)
+        .event_key(broker.keys.event.public_key().clone())
+        .policy_digest(broker.policies.digest());
+    let change = Rare::CreateTenant(tenant.clone(), rows, sealed);
+    broker.committer.commit_with_keys(proposal(id, admin, change, event), keys, subject).await?;
+    Ok(tenant)
+}
+
+/// Registers a KEK after wrapping and unwrapping a canary with it; it wraps from now on.
+pub async fn register_kek(
+    broker: &Broker,
+    admin: &AdminCaller,
+    tenant: &str,
+    (provider, key_name): (&str, &str),
+) -> Result<Kek, Error> {
+    if !broker.kms.has(provider) {
+        return Err(Error::Malformed("no provider of this name is configured"));
+    }
+    require_tenant(broker, tenant).await?;
+    let kek = Kek {
+        id: Uuid::now_v7(),
+        tenant: tenant.into(),
+        provider: provider.into(),
+        key_name: key_name.into(),
+        version: 1,
+        state: Standing::Active,
+        created_at: broker.clock.now(),
+    };
+    try_canary(broker, &kek).await?;
+    let event = Event::new(Kind::KekRegistered, Outcome::OK)
+        .kek(kek.id.to_string(), kek.version)
+        .provider(provider)
+        .provider_ref(key_name);
+    broker.committer.commit_rare(proposal(tenant, admin, Rare::RegisterKek(kek.clone()), event)).await?;
+    Ok(kek)
+}
+
+/// Wraps and unwraps a random secret: the broker's permissions suffice, and the key does what it must.
+async fn try_canary(broker: &Broker, kek: &Kek) -> Result<(), ProviderError> {
+    if let KeyState::Unusable(why) = broker.kms.inspect(kek).await? {
+        return Err(ProviderError::KeyUnusable(why));
+    }
+    let (canary, context) = (Secret::random(providers::SECRET_LEN), Context::new(rand32()));
+    let wrapped = broker.kms.wrap(kek, &canary, &context).await?;
+    let back = broker.kms.unwrap(kek, &wrapped, &context).await?;
+    #[expect(clippy::disallowed_methods, reason = "the canary is compared in constant time, and protects nothing")]
+    if back.matches(canary.expose()) { Ok(()) } else { Err(ProviderError::Mismatch) }
+}
+
+fn rand32() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).expect("invariant: the system random number generator works");
+    bytes
+}
+
+/// A new user, with a key of their own for what the log says about them.
+pub async fn create_user(broker: &Broker, admin: &AdminCaller, tenant: &str, id: &str) -> Result<User, Error> {
+    require_tenant(broker, tenant).await?;
+    let user = User { tenant: tenant.into(), id: id.into(), state: Standing::Active, created_at: broker.clock.now() };
+    let sealed = broker.keys.make_subject(tenant, id);
+    let subject = broker.keys.open_subject(tenant, id, &sealed)?;
+    let keys = broker.keys.of_tenant(tenant).await?;
+    let event = Event::new(Kind::UserCreated, Outcome::OK).user(id);
+    let proposal = about(proposal(tenant, admin, Rare::CreateUser(user.clone(), sealed), event), id.into());
+    broker.committer.commit_with_keys(proposal, keys, subject).await?;
+    Ok(user)
+}
+
+/// A one-time code with which one device of the user may enrol before `expires_at`. Shown once; only its hash is kept.
+pub async fn create_code(
+    broker: &Broker,
+    admin: &AdminCaller,
+    tenant: &str,
+    (user, expires_at): (&str, Timestamp),
+) -> Result<EnrolmentCode, Error> {
+    require_tenant(broker, tenant).await?;
+    let code = EnrolmentCode::generate();
+    let stored = StoredCode { hash: code.hash(), tenant: tenant.into(), user: user.into(), expires_at };
+    let event = Event::new(Kind::EnrolmentCodeCreated, Outcome::OK).user(user);
+    let subject = broker.keys.of_subject(tenant, user).await.map_err(|_| Refusal::UserInactive)?;
+    let keys = broker.keys.of_tenant(tenant).await?;
+    let proposal = about(proposal(tenant, admin, Rare::CreateCode(stored), event), user.into());
+    broker.committer.commit_with_keys(proposal, keys, subject).await?;
+    Ok(code)
+}
+
+pub(super) async fn require_tenant(broker: &Broker, tenant: &str) -> Result<Tenant, Error> {
+    tenants::find(&mut *broker.store.reader().await?, tenant).await?.ok_or(Error::NotFound)
+}

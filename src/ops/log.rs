@@ -1,0 +1,115 @@
+//! The tenant's log, as auditors read it: checkpoint, tiles, entries, events with what they disclose.
+
+use crate::broker::Broker;
+use crate::error::Error;
+use crate::keys::KeyError;
+use crate::store::log::{self, Head, Leaf};
+use crate::store::{Connection, StoreError};
+use audit::Hash;
+use audit::receipt::Receipt;
+use audit::tile::{Path, TileId, WIDTH, push_entry};
+use audit::tree::{inclusion_proof, leaf_hash, tiles_for_inclusion};
+use std::collections::HashMap;
+
+/// Most events that one page holds.
+pub const PAGE: u64 = 1_000;
+
+/// The newest signed checkpoint (C2SP tlog-checkpoint).
+pub async fn checkpoint(broker: &Broker, tenant: &str) -> Result<String, Error> {
+    Ok(head(&mut *broker.store.reader().await?, tenant).await?.checkpoint)
+}
+
+/// A tile or an entry bundle (C2SP tlog-tiles), full or as wide as the path says.
+pub async fn resource(broker: &Broker, tenant: &str, path: &str) -> Result<Vec<u8>, Error> {
+    let path: Path = path.parse().map_err(|_| Error::NotFound)?;
+    let mut db = broker.store.reader().await?;
+    let size = head(&mut db, tenant).await?.size;
+    match path {
+        Path::Tile(id) => {
+            let hashes = tile(&mut db, tenant, id).await?;
+            Ok(hashes.as_flattened().to_vec())
+        }
+        Path::Entries { index, width } => {
+            let from = index.checked_mul(WIDTH).ok_or(Error::NotFound)?;
+            let to = from.checked_add(width.into()).filter(|to| *to <= size).ok_or(Error::NotFound)?;
+            let leaves = log::leaves(&mut db, tenant, from, to).await?;
+            let mut bundle = Vec::new();
+            for leaf in &leaves {
+                push_entry(&mut bundle, leaf.text.as_bytes()).map_err(|_| corrupt())?;
+            }
+            Ok(bundle)
+        }
+    }
+}
+
+async fn head(db: &mut Connection, tenant: &str) -> Result<Head, Error> {
+    log::head(db, tenant).await?.ok_or(Error::NotFound)
+}
+
+/// The hashes of one tile: stored where it is full, else made from the leaves or the tiles below.
+async fn tile(db: &mut Connection, tenant: &str, id: TileId) -> Result<Vec<Hash>, Error> {
+    if let Some(stored) = log::tiles(db, tenant, &[(id.level, id.index)]).await?.pop() {
+        let hashes: &[Hash] = stored.hashes.as_chunks().0;
+        return Ok(hashes.get(..id.width.into()).ok_or(Error::NotFound)?.to_vec());
+    }
+    let from = id.index.checked_mul(WIDTH).ok_or(Error::NotFound)?;
+    let range = from..from + u64::from(id.width);
+    let hashes: Vec<Hash> = match id.level.checked_sub(1) {
+        None => {
+            let leaves = log::leaves(db, tenant, range.start, range.end).await?;
+            leaves.iter().map(|leaf| leaf_hash(leaf.text.as_bytes())).collect()
+        }
+        Some(below) => crate::commit::tile_roots(db, tenant, below, range).await?,
+    };
+    if hashes.len() == usize::from(id.width) { Ok(hashes) } else { Err(Error::NotFound) }
+}
+
+/// An older leaf, proven against the newest checkpoint: the receipt (C2SP tlog-proof) and the leaf.
+pub async fn receipt(broker: &Broker, tenant: &str, index: u64) -> Result<(String, String), Error> {
+    let mut db = broker.store.reader().await?;
+    let head = head(&mut db, tenant).await?;
+    let mut tiles = HashMap::new();
+    for id in tiles_for_inclusion(index, head.size) {
+        tiles.insert((id.level, id.index), tile(&mut db, tenant, id).await?);
+    }
+    let proof = inclusion_proof(index, head.size, &tiles).map_err(|_| corrupt())?;
+    let leaf = log::leaves(&mut db, tenant, index, index + 1).await?.pop().ok_or_else(corrupt)?;
+    Ok((Receipt { index, proof, checkpoint: head.checkpoint }.to_text(), leaf.text))
+}
+
+fn corrupt() -> Error {
+    StoreError::Corrupt { column: "leaf_index" }.into()
+}
+
+/// An event, with what may be disclosed of it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its place in the log.
+    pub index: u64,
+    /// The signed leaf.
+    pub leaf: String,
+    /// What the leaf withholds; empty when the person was erased.
+    pub disclosures: Vec<String>,
+}
+
+/// At most [`PAGE`] events from `from` on, with their disclosures where the person was not erased.
+pub async fn events(broker: &Broker, tenant: &str, from: u64) -> Result<Vec<Entry>, Error> {
+    let leaves = log::leaves(&mut *broker.store.reader().await?, tenant, from, from.saturating_add(PAGE)).await?;
+    let mut entries = Vec::with_capacity(leaves.len());
+    for leaf in leaves {
+        entries.push(open(broker, leaf).await?);
+    }
+    Ok(entries)
+}
+
+async fn open(broker: &Broker, leaf: Leaf) -> Result<Entry, Error> {
+    let disclosures = match broker.keys.of_subject(&leaf.tenant, &leaf.subject).await {
+        Ok(key) => {
+            let jti = leaf.jti.parse().map_err(|_| StoreError::Corrupt { column: "jti" })?;
+            key.open(jti, &leaf.disclosures).map_err(|_| StoreError::Corrupt { column: "disclosures" })?
+        }
+        Err(KeyError::SubjectErased) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Entry { index: leaf.index, leaf: leaf.text, disclosures })
+}

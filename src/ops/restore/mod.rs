@@ -1,0 +1,104 @@
+//! A device asks for its user's records: asked, released exactly once, acknowledged.
+
+mod open;
+mod release;
+
+pub use open::open;
+pub use release::release;
+
+use super::{Attempt, Standing};
+use crate::broker::Broker;
+use crate::caller::DeviceCaller;
+use crate::commit::{Change, ReleaseRequest};
+use crate::error::{Error, Refusal};
+use crate::store::records::{self, Record};
+use crate::store::restores::{self, Restore, RestoreState};
+use audit::event::{Event, Kind};
+use protocol::encoding::Base64Url;
+use protocol::messages::{self, Acknowledge, Needs, RecordEntry, RestoreOpened};
+use protocol::names;
+use uuid::Uuid;
+
+/// How a restore of this device stands.
+pub async fn status(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<RestoreOpened, Error> {
+    Standing::load(broker, caller).await?.check(caller)?;
+    let (restore, records) = load(broker, id).await?;
+    let own = restore.filter(|restore| restore.device == caller.device.id && restore.tenant == caller.device.tenant);
+    opened(&own.ok_or(Refusal::RestoreUnknown)?, &records)
+}
+
+/// The device has its keys: the sealed answer is forgotten, and the restore is over.
+pub async fn acknowledge(broker: &Broker, caller: &DeviceCaller, id: Uuid, ack: &Acknowledge) -> Result<(), Error> {
+    let attempt = Attempt { broker, caller, refused_as: Kind::RestoreDenied };
+    let event = restore_event(&attempt, Kind::RestoreAcknowledged, id);
+    let request = request(broker, id, *ack.transcript.0.as_bytes(), &[]);
+    broker.committer.commit(attempt.proposal(Change::Acknowledge(request), event)).await?;
+    Ok(())
+}
+
+fn restore_event(attempt: &Attempt<'_>, kind: Kind, restore: Uuid) -> Event {
+    attempt.event(kind).correlation(restore)
+}
+
+fn request(broker: &Broker, restore: Uuid, transcript: [u8; 32], records: &[Record]) -> ReleaseRequest {
+    let mut keks: Vec<Uuid> = records.iter().map(|record| record.kek).collect();
+    keks.sort_unstable();
+    keks.dedup();
+    ReleaseRequest { restore, transcript, keks, policy_digest: broker.policies.digest() }
+}
+
+/// The restore and its records, in the transcript's order.
+async fn load(broker: &Broker, id: Uuid) -> Result<(Option<Restore>, Vec<Record>), Error> {
+    let mut db = broker.store.reader().await?;
+    let Some(restore) = restores::find(&mut db, id).await? else { return Ok((None, Vec::new())) };
+    let mut found = records::find_all(&mut db, &restore.records).await?;
+    found.sort_by_key(|record| restore.records.iter().position(|id| *id == record.id));
+    Ok((Some(restore), found))
+}
+
+fn opened(restore: &Restore, records: &[Record]) -> Result<RestoreOpened, Error> {
+    Ok(RestoreOpened {
+        restore: restore.id,
+        state: state(restore.state),
+        transcript: Base64Url(restore.transcript.into()),
+        records: records.iter().map(entry).collect::<Result<_, _>>()?,
+        policy: Base64Url(restore.policy_digest),
+        needs: Needs { approvals: restore.approvals, step_up: false },
+        not_before: seconds(restore.not_before),
+        expires_at: seconds(restore.expires_at),
+    })
+}
+
+fn entry(record: &Record) -> Result<RecordEntry, Error> {
+    Ok(RecordEntry {
+        record: record.id,
+        kind: kind(&record.kind)?,
+        generation: record.generation,
+        suite: record.suite,
+        device: record.device,
+        wrapped_at: seconds(record.created_at),
+    })
+}
+
+/// The stored name in the protocol's type; it was checked when it was stored.
+pub(super) fn kind(kind: &str) -> Result<names::Kind, Error> {
+    kind.parse().map_err(|_| Error::Store(crate::store::StoreError::Corrupt { column: "kind" }))
+}
+
+/// Stored milliseconds as the seconds of messages.
+pub(super) fn seconds(milliseconds: i64) -> u64 {
+    milliseconds.unsigned_abs() / 1_000
+}
+
+fn state(state: RestoreState) -> messages::RestoreState {
+    match state {
+        RestoreState::Pending => messages::RestoreState::Pending,
+        RestoreState::Approved => messages::RestoreState::Approved,
+        RestoreState::Releasing => messages::RestoreState::Releasing,
+        RestoreState::Released => messages::RestoreState::Released,
+        RestoreState::Acknowledged => messages::RestoreState::Acknowledged,
+        RestoreState::Failed => messages::RestoreState::Failed,
+        RestoreState::Expired => messages::RestoreState::Expired,
+        RestoreState::Revoked => messages::RestoreState::Revoked,
+    }
+}

@@ -1,0 +1,197 @@
+//! The way of one release, top to bottom: intent, unwrap, seal, release. Only then the sealed bytes go out.
+
+use super::open::{decide, ids};
+use super::{kind, load, request, restore_event};
+use crate::broker::Broker;
+use crate::caller::DeviceCaller;
+use crate::commit::{Applied, Change, Committed, ReleaseRequest};
+use crate::error::{Error, Refusal};
+use crate::kms;
+use crate::ops::wrap::user_id;
+use crate::ops::{Attempt, Standing};
+use crate::store::records::Record;
+use crate::store::restores::{Restore, RestoreState};
+use crate::store::{StoreError, keks};
+use audit::event::{Event, Exposure, Kind, Outcome};
+use protocol::encoding::Base64Url;
+use protocol::messages::{Bundle, Release, Released, ReleasedRecord};
+use protocol::record::{RecordName, WrappingSecret};
+use protocol::sealing::{Info, SEALED_LEN, Sealed, SealingKey, seal};
+use protocol::transcript::Transcript;
+use providers::Wrapped;
+use std::time::Duration;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// For all records of one release together; well below the time after which a sweep takes it for dead.
+const UNWRAP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Releases a restore exactly once; asked again before the acknowledgement, gives the same sealed answer.
+pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Release) -> Result<Released, Error> {
+    broker.disk.check()?;
+    let attempt = Attempt { broker, caller, refused_as: Kind::RestoreDenied };
+    let (restore, records) = load(broker, id).await?;
+    let request = request(broker, id, *ask.transcript.0.as_bytes(), &records);
+    let event = restore_event(&attempt, Kind::RestoreIntent, id).record(ids(&records));
+    let event = named_kek(broker, event, &records).await?;
+    if restore.is_some_and(|restore| restore.state == RestoreState::Released) {
+        return fetch_again(&attempt, request, event, &records).await;
+    }
+    if !records.is_empty() {
+        check_policy(&attempt, &event, &records).await?;
+    }
+
+    let begin = attempt.proposal(Change::BeginRelease(request.clone()), event.clone());
+    let restore = restore_of(broker.committer.commit(begin).await?)?;
+    let sealed = match timeout(UNWRAP_DEADLINE, unwrap_and_seal(broker, &restore, &records)).await {
+        Ok(Ok(sealed)) => sealed,
+        Ok(Err(error)) => return Err(abort(&attempt, id, event, error).await),
+        Err(_) => {
+            return Err(abort(&attempt, id, event, providers::Error::Unavailable { retry_after: None }.into()).await);
+        }
+    };
+    let mut released = event.exposure(Exposure::SealedToDevice);
+    released.kind = Kind::RestoreReleased;
+    let finish = attempt.unspent(Change::FinishRelease(request, sealed), released);
+    let committed = broker.committer.commit(finish).await?;
+    let proof = (committed.receipt.as_ref().ok_or(Error::Interrupted)?.to_text(), committed.leaf.clone());
+    answer(&restore_of(committed)?, &records, proof)
+}
+
+/// The event with the KEK that the first record is under; a restore across KEKs names the others in its records.
+async fn named_kek(broker: &Broker, event: Event, records: &[Record]) -> Result<Event, Error> {
+    let Some(record) = records.first() else { return Ok(event) };
+    let kek = keks::find(&mut *broker.store.reader().await?, record.kek).await?;
+    Ok(kek.map_or(event.clone(), |kek| event.kek(kek.id.to_string(), kek.version).provider(kek.provider)))
+}
+
+async fn check_policy(attempt: &Attempt<'_>, event: &Event, records: &[Record]) -> Result<(), Error> {
+    let (broker, caller) = (attempt.broker, attempt.caller);
+    let standing = Standing::load(broker, caller).await?;
+    if standing.check(caller).is_err() {
+        return Ok(()); // The gate says so, and says why.
+    }
+    let decision = decide(broker, caller, &standing, records).await?;
+    if decision.allowed {
+        return Ok(());
+    }
+    let event = event.clone().policy(decision.determined_by.join(" "));
+    Err(attempt.refuse(Refusal::PolicyDenied, event).await)
+}
+
+async fn fetch_again(
+    attempt: &Attempt<'_>,
+    request: ReleaseRequest,
+    event: Event,
+    records: &[Record],
+) -> Result<Released, Error> {
+    let mut event = event.exposure(Exposure::SealedToDevice);
+    event.kind = Kind::RestoreFetched;
+    let broker = attempt.broker;
+    let restore = restore_of(broker.committer.commit(attempt.proposal(Change::FetchAgain(request), event)).await?)?;
+    let leaf_index = restore.leaf_index.ok_or(StoreError::Corrupt { column: "leaf_index" })?;
+    let proof = crate::ops::log::receipt(broker, &restore.tenant, leaf_index).await?;
+    answer(&restore, records, proof)
+}
+
+fn restore_of(committed: Committed) -> Result<Restore, Error> {
+    match committed.applied {
+        Applied::Restore(restore) => Ok(*restore),
+        Applied::Done | Applied::Revoked { .. } => Err(Error::Interrupted),
+    }
+}
+
+/// Each record out of its KEK and at once into the key of this restore; no plaintext outlives its turn.
+async fn unwrap_and_seal(broker: &Broker, restore: &Restore, records: &[Record]) -> Result<Vec<u8>, Error> {
+    let receive_key =
+        SealingKey::try_from(restore.receive_key.clone()).map_err(|_| StoreError::Corrupt { column: "receive_key" })?;
+    let transcript = Transcript::from(restore.transcript);
+    let mut sealed = Vec::with_capacity(records.len() * SEALED_LEN);
+    for record in records {
+        let kek = keks::find(&mut *broker.store.reader().await?, record.kek).await?.ok_or(Refusal::KekInactive)?;
+        let context = name(record)?.context();
+        let wrapped = Wrapped { bytes: record.wrapped.clone(), version: record.kek_version.clone() };
+        let secret = broker.kms.unwrap(&kek, &wrapped, &providers::Context::new(*context.as_bytes())).await?;
+        let secret = WrappingSecret::try_from(secret).map_err(|_| providers::Error::Mismatch)?;
+        let payload = secret.payload(&context);
+        let one = seal(&receive_key, &Info::release(&context, &transcript), &payload)
+            .expect("invariant: a payload is a wrapping secret and a context");
+        sealed.extend_from_slice(one.as_ref());
+    }
+    Ok(sealed)
+}
+
+fn name(record: &Record) -> Result<RecordName, Error> {
+    Ok(RecordName {
+        tenant: record.tenant.parse().map_err(|_| StoreError::Corrupt { column: "tenant" })?,
+        user: user_id(&record.user)?,
+        kind: kind(&record.kind)?,
+        generation: record.generation,
+        record: record.id,
+        device: record.device,
+        suite: record.suite,
+    })
+}
+
+/// Nothing was released: the intent gets its outcome, and the restore its chance, where trying again can help.
+async fn abort(attempt: &Attempt<'_>, restore: Uuid, event: Event, error: Error) -> Error {
+    let (reason, retryable) = match &error {
+        Error::Provider(error) => (kms::code(error), may_pass(error)),
+        Error::Refused(refusal) => (refusal.as_str(), false),
+        _ => ("internal", true),
+    };
+    let mut failed = event.clone();
+    failed.kind = Kind::RestoreFailed;
+    failed.outcome = Outcome::from_static(reason);
+    let change = Change::AbortRelease { restore, retryable };
+    if let Err(unrecorded) = attempt.broker.committer.commit(attempt.system(change, failed)).await {
+        return unrecorded;
+    }
+    if let Error::Provider(providers::Error::Mismatch) = &error {
+        raise_alarm(attempt, event).await;
+    }
+    error
+}
+
+fn may_pass(error: &providers::Error) -> bool {
+    match error {
+        providers::Error::Mismatch => false,
+        providers::Error::NoSuchKey
+        | providers::Error::KeyUnusable(_)
+        | providers::Error::Refused
+        | providers::Error::Throttled { .. }
+        | providers::Error::Unavailable { .. }
+        | providers::Error::Broken(_) => true,
+    }
+}
+
+/// A wrapped record that does not belong to its name was moved or altered: somebody should look.
+async fn raise_alarm(attempt: &Attempt<'_>, event: Event) {
+    let mut finding = event;
+    finding.kind = Kind::FindingRaised;
+    finding.outcome = Outcome::from_static("wrapped_mismatch");
+    metrics::counter!("keyfold_findings_total", "rule" => "wrapped_mismatch").increment(1);
+    if let Err(error) = attempt.broker.committer.commit(attempt.system(Change::Remark, finding)).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "a finding could not be recorded");
+    }
+}
+
+fn answer(restore: &Restore, records: &[Record], (receipt, leaf): (String, String)) -> Result<Released, Error> {
+    let sealed = restore.answer.as_deref().ok_or(StoreError::Corrupt { column: "answer" })?;
+    let parts = records.iter().zip(sealed.chunks_exact(SEALED_LEN)).map(|(record, part)| part_of(record, part));
+    Ok(Released { records: parts.collect::<Result<_, _>>()?, receipt, leaf })
+}
+
+fn part_of(record: &Record, sealed: &[u8]) -> Result<ReleasedRecord, Error> {
+    let corrupt = |column| Error::Store(StoreError::Corrupt { column });
+    Ok(ReleasedRecord {
+        record: record.id,
+        kind: kind(&record.kind)?,
+        generation: record.generation,
+        suite: record.suite,
+        device: record.device,
+        sealed: Base64Url(Sealed::try_from(sealed.to_vec()).map_err(|_| corrupt("answer"))?),
+        commitment: Base64Url(record.commitment),
+        bundle: Base64Url(Bundle::try_from(record.bundle.clone()).map_err(|_| corrupt("bundle"))?),
+    })
+}

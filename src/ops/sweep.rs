@@ -1,0 +1,123 @@
+//! What time does: restores run out, interrupted releases are given back, logs prove that they are alive.
+
+use crate::broker::Broker;
+use crate::clock::Timestamp;
+use crate::commit::{Change, Proposal, Upkeep};
+use crate::error::{Error, Refusal};
+use crate::store::broker_keys::Purpose;
+use crate::store::log;
+use crate::store::restores::{self, Restore, RestoreState};
+use audit::event::{Event, Kind, Outcome};
+
+/// After this long without an outcome a release is taken for dead, in milliseconds.
+const RELEASE_DEAD_AFTER: i64 = 60_000;
+/// A log that says nothing for this long says that it is alive, in milliseconds.
+const HEARTBEAT: i64 = 15 * 60 * 1_000;
+/// An ingress key is handed out for this long, in milliseconds.
+const INGRESS_LIFETIME: i64 = 30 * 24 * 3_600 * 1_000;
+
+/// Before the first request: every release under way was interrupted when the last run ended.
+pub async fn recover(broker: &Broker) -> Result<(), Error> {
+    let now = broker.clock.now();
+    give_back_releases(broker, now + 1).await
+}
+
+/// Once a minute or so.
+pub async fn sweep(broker: &Broker) -> Result<(), Error> {
+    let now = broker.clock.now();
+    give_back_releases(broker, now - RELEASE_DEAD_AFTER).await?;
+    for state in [RestoreState::Pending, RestoreState::Approved, RestoreState::Released] {
+        for restore in restores::overdue(&mut *broker.store.reader().await?, state, 0, now).await? {
+            expire(broker, restore).await?;
+        }
+    }
+    broker.committer.upkeep(Upkeep::ForgetNonces(now)).await?;
+    broker.limits.forget_idle();
+    keep_logs_alive(broker, now).await
+}
+
+/// An interrupted release has released nothing: it gets its outcome, and the device may ask again.
+async fn give_back_releases(broker: &Broker, unchanged_since: Timestamp) -> Result<(), Error> {
+    let mut db = broker.store.reader().await?;
+    for restore in restores::overdue(&mut db, RestoreState::Releasing, unchanged_since, 0).await? {
+        let event = Event::new(Kind::RestoreFailed, Outcome::from_static("interrupted"));
+        let change = Change::AbortRelease { restore: restore.id, retryable: true };
+        passed_by(broker.committer.commit(proposal(&restore, change, event)).await)?;
+    }
+    Ok(())
+}
+
+/// Nobody came in time. For a released restore it means that no acknowledgement came.
+async fn expire(broker: &Broker, restore: Restore) -> Result<(), Error> {
+    let outcome = match restore.state {
+        RestoreState::Released => Outcome::from_static("not_acknowledged"),
+        RestoreState::Pending
+        | RestoreState::Approved
+        | RestoreState::Releasing
+        | RestoreState::Acknowledged
+        | RestoreState::Failed
+        | RestoreState::Expired
+        | RestoreState::Revoked => Outcome::OK,
+    };
+    let event = Event::new(Kind::RestoreExpired, outcome);
+    passed_by(broker.committer.commit(proposal(&restore, Change::Expire(restore.id), event)).await)
+}
+
+/// The restore moved on between the look and the change: there is nothing left to do.
+fn passed_by<T>(result: Result<T, Error>) -> Result<(), Error> {
+    match result {
+        Ok(_) | Err(Error::Refused(Refusal::RestoreOver)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn proposal(restore: &Restore, change: Change, event: Event) -> Proposal<Change> {
+    let event = event.correlation(restore.id).device(restore.device.to_string()).user(restore.user.clone());
+    Proposal {
+        tenant: restore.tenant.clone(),
+        nonce: None,
+        principal: None,
+        change,
+        event: event.policy_digest(restore.policy_digest),
+        refused_as: Kind::RestoreFetchDenied,
+        subject: restore.user.clone(),
+    }
+}
+
+async fn keep_logs_alive(broker: &Broker, now: Timestamp) -> Result<(), Error> {
+    let heads = log::heads(&mut *broker.store.reader().await?).await?;
+    let step_back = broker.clock.take_step_back();
+    for head in heads {
+        if now - head.changed_at >= HEARTBEAT || step_back.is_some() {
+            heartbeat(broker, head.tenant.clone(), step_back).await?;
+        }
+        rotate_ingress(broker, &head.tenant, now).await?;
+    }
+    Ok(())
+}
+
+async fn heartbeat(broker: &Broker, tenant: String, step_back: Option<i64>) -> Result<(), Error> {
+    let outcome = if step_back.is_some() { Outcome::from_static("clock_went_back") } else { Outcome::OK };
+    let proposal = Proposal {
+        tenant,
+        nonce: None,
+        principal: None,
+        change: Change::Remark,
+        event: Event::new(Kind::LogHeartbeat, outcome),
+        refused_as: Kind::LogHeartbeat,
+        subject: String::new(),
+    };
+    broker.committer.commit(proposal).await?;
+    Ok(())
+}
+
+/// A new ingress key every 30 days; old ones still open what was sealed before.
+async fn rotate_ingress(broker: &Broker, tenant: &str, now: Timestamp) -> Result<(), Error> {
+    let keys = broker.keys.of_tenant(tenant).await?;
+    if keys.ingress.first().is_some_and(|newest| now - newest.created_at < INGRESS_LIFETIME) {
+        return Ok(());
+    }
+    broker.committer.upkeep(Upkeep::StoreKey(broker.keys.make(tenant, Purpose::Ingress, now))).await?;
+    broker.keys.forget_tenant(tenant);
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! A device backs up a record: its wrapping secret goes under the customer's KEK.
+
+use super::{Attempt, Standing};
+use crate::broker::Broker;
+use crate::caller::DeviceCaller;
+use crate::clock::Timestamp;
+use crate::commit::{Change, Committed};
+use crate::error::{Error, Refusal};
+use crate::keys::TenantKeys;
+use crate::kms;
+use crate::store::Standing as State;
+use crate::store::keks::{self, Kek};
+use crate::store::records::{self, Record};
+use audit::event::{Event, Exposure, Kind, Outcome};
+use policies::{Action, RecordFacts};
+use protocol::messages::{Wrap, Wrapped};
+use protocol::names::UserId;
+use protocol::record::{RecordName, SUITE, WrappingSecret};
+use protocol::sealing::Info;
+use secret::Secret;
+
+/// What the database can hold.
+const MAX_GENERATION: u64 = i64::MAX.unsigned_abs();
+
+/// Takes the backup; answers when record and leaf are durable. Sending the same again gives the same answer.
+pub async fn wrap(broker: &Broker, caller: &DeviceCaller, wrap: Wrap) -> Result<Wrapped, Error> {
+    broker.disk.check()?;
+    if wrap.suite != SUITE || wrap.generation > MAX_GENERATION {
+        return Err(Error::Malformed("`suite` or `generation` is out of range"));
+    }
+    let attempt = Attempt { broker, caller, refused_as: Kind::WrapDenied };
+    let event = event(&attempt, &wrap);
+    let name = name(caller, &wrap)?;
+    let (kek, secret) = match admit(broker, caller, &wrap, &name).await {
+        Ok(admitted) => admitted,
+        Err(Error::Refused(refusal)) => return Err(attempt.refuse(refusal, event).await),
+        Err(error) => return Err(error),
+    };
+    if let Some(stored) = stored_before(broker, caller, &wrap).await? {
+        let (receipt, leaf) = super::log::receipt(broker, &stored.tenant, stored.leaf_index).await?;
+        return Ok(Wrapped { record: stored.id, generation: stored.generation, receipt, leaf });
+    }
+    let event = event.kek(kek.id.to_string(), kek.version).provider(kek.provider.clone());
+    let context = providers::Context::new(*name.context().as_bytes());
+    let wrapped = match broker.kms.wrap(&kek, &secret, &context).await {
+        Ok(wrapped) => wrapped,
+        Err(error) => return Err(fail(&attempt, event, error).await),
+    };
+    drop(secret);
+    let record = record(broker, caller, wrap, (kek, wrapped));
+    let committed = store(&attempt, &record, event).await?;
+    answer(&record, committed)
+}
+
+fn event(attempt: &Attempt<'_>, wrap: &Wrap) -> Event {
+    attempt.event(Kind::RecordWrapped).record(wrap.record.to_string()).correlation(wrap.record)
+}
+
+fn name(caller: &DeviceCaller, wrap: &Wrap) -> Result<RecordName, Error> {
+    Ok(RecordName {
+        tenant: caller.tenant.clone(),
+        user: user_id(&caller.device.user)?,
+        kind: wrap.kind.clone(),
+        generation: wrap.generation,
+        record: wrap.record,
+        device: caller.device.id,
+        suite: wrap.suite,
+    })
+}
+
+/// The stored name in the protocol's type; it was checked when it was stored.
+pub(super) fn user_id(user: &str) -> Result<UserId, Error> {
+    user.parse().map_err(|_| Error::Store(crate::store::StoreError::Corrupt { column: "user_id" }))
+}
+
+/// What must hold before the provider is asked: standing, policy, a KEK, and a secret that is for this record.
+async fn admit(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap, name: &RecordName) -> Result<(Kek, Secret), Error> {
+    let standing = Standing::load(broker, caller).await?;
+    standing.check(caller)?;
+    let record =
+        RecordFacts { owner: &caller.device.user, kind: wrap.kind.as_str(), generation: wrap.generation, newest: true };
+    if !standing.decide(broker, caller, Action::Wrap, &[record]).allowed {
+        return Err(Refusal::PolicyDenied.into());
+    }
+    let kek = standing.tenant.kek.ok_or(Refusal::KekMissing)?;
+    let kek = keks::find(&mut *broker.store.reader().await?, kek).await?.ok_or(Refusal::KekMissing)?;
+    if kek.state != State::Active {
+        return Err(Refusal::KekInactive.into());
+    }
+    let keys = broker.keys.of_tenant(&standing.tenant.id).await?;
+    Ok((kek, open(&keys, wrap, name, broker.clock.now())?))
+}
+
+fn open(keys: &TenantKeys, wrap: &Wrap, name: &RecordName, now: Timestamp) -> Result<Secret, Refusal> {
+    let ingress = keys.accepted(wrap.ingress.as_str(), now).ok_or(Refusal::StaleIngress)?;
+    let context = name.context();
+    let payload = ingress.opening.open(&Info::wrap(&context), &wrap.sealed.0).map_err(|_| Refusal::SealedInvalid)?;
+    let secret = WrappingSecret::from_payload(payload, &context).map_err(|_| Refusal::SealedInvalid)?;
+    Ok(secret.into())
+}
+
+/// The provider did not wrap: that is an event too.
+async fn fail(attempt: &Attempt<'_>, event: Event, error: providers::Error) -> Error {
+    let mut event = event.exposure(Exposure::PlaintextInBroker);
+    event.kind = Kind::WrapFailed;
+    event.outcome = Outcome::from_static(kms::code(&error));
+    match attempt.broker.committer.commit(attempt.proposal(Change::Remark, event)).await {
+        Ok(_) => Error::Provider(error),
+        Err(unrecorded) => unrecorded,
+    }
+}
+
+fn record(broker: &Broker, caller: &DeviceCaller, wrap: Wrap, (kek, wrapped): (Kek, providers::Wrapped)) -> Record {
+    Record {
+        id: wrap.record,
+        tenant: caller.device.tenant.clone(),
+        user: caller.device.user.clone(),
+        kind: wrap.kind.as_str().into(),
+        generation: wrap.generation,
+        device: caller.device.id,
+        suite: wrap.suite,
+        kek: kek.id,
+        kek_version: wrapped.version,
+        wrapped: wrapped.bytes,
+        commitment: wrap.commitment.0,
+        bundle: wrap.bundle.0.as_ref().to_vec(),
+        leaf_index: 0,
+        created_at: broker.clock.now(),
+    }
+}
+
+/// The stored record, if this request stored it before: its answer got lost on the way.
+async fn stored_before(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap) -> Result<Option<Record>, Error> {
+    let stored = records::find_all(&mut *broker.store.reader().await?, &[wrap.record]).await?.pop();
+    Ok(stored.filter(|stored| {
+        (&stored.tenant, &stored.user, stored.device) == (&caller.device.tenant, &caller.device.user, caller.device.id)
+            && (stored.kind.as_str(), stored.generation) == (wrap.kind.as_str(), wrap.generation)
+            && stored.commitment == wrap.commitment.0
+            && stored.bundle == wrap.bundle.0.as_ref()
+    }))
+}
+
+async fn store(attempt: &Attempt<'_>, record: &Record, event: Event) -> Result<Committed, Error> {
+    let event = event.exposure(Exposure::PlaintextInBroker);
+    let change = Change::StoreRecord(Box::new(record.clone()));
+    attempt.broker.committer.commit(attempt.proposal(change, event)).await
+}
+
+fn answer(record: &Record, committed: Committed) -> Result<Wrapped, Error> {
+    let receipt = committed.receipt.ok_or(Error::Interrupted)?;
+    Ok(Wrapped { record: record.id, generation: record.generation, receipt: receipt.to_text(), leaf: committed.leaf })
+}

@@ -1,0 +1,97 @@
+//! Table `devices`.
+
+use super::{Connection, Standing, StoreError, column, hash32, list, parsed};
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+/// A device that has proven whose it is, and the key that it signs with.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Made by the broker; the `kid` of its requests.
+    pub id: Uuid,
+    /// Whose.
+    pub tenant: String,
+    /// Whose within the tenant.
+    pub user: String,
+    /// For people, as the device named itself.
+    pub name: String,
+    /// For people and policy, as the device named it.
+    pub platform: String,
+    /// Its public key as canonical JWK text (RFC 7638).
+    pub jwk: String,
+    /// SHA-256 of `jwk` (RFC 7638); a key enrols once per tenant.
+    pub thumbprint: [u8; 32],
+    /// Whether it may act.
+    pub state: Standing,
+    /// Whether its key is proven to live in hardware.
+    pub attested: bool,
+    /// Unix milliseconds.
+    pub enrolled_at: i64,
+}
+
+const COLUMNS: &str = "id, tenant, user_id, name, platform, jwk, thumbprint, state, attested, enrolled_at";
+
+fn read(row: &AnyRow) -> Result<Device, StoreError> {
+    Ok(Device {
+        id: parsed(row, "id")?,
+        tenant: column(row, "tenant")?,
+        user: column(row, "user_id")?,
+        name: column(row, "name")?,
+        platform: column(row, "platform")?,
+        jwk: column(row, "jwk")?,
+        thumbprint: hash32(row, "thumbprint")?,
+        state: parsed(row, "state")?,
+        attested: column::<i64>(row, "attested")? != 0,
+        enrolled_at: column(row, "enrolled_at")?,
+    })
+}
+
+pub(crate) async fn find(db: &mut Connection, id: Uuid) -> Result<Option<Device>, StoreError> {
+    Ok(find_all(db, &[id]).await?.pop())
+}
+
+pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Device>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM devices WHERE id IN {}", list(ids.len()));
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
+    query.fetch_all(db).await?.iter().map(read).collect()
+}
+
+pub(crate) async fn is_key_known(db: &mut Connection, tenant: &str, thumbprint: &[u8; 32]) -> Result<bool, StoreError> {
+    let sql = "SELECT id FROM devices WHERE tenant = $1 AND thumbprint = $2";
+    Ok(sqlx::query(sql).bind(tenant).bind(&thumbprint[..]).fetch_optional(db).await?.is_some())
+}
+
+pub(crate) async fn page(
+    db: &mut Connection,
+    tenant: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Device>, StoreError> {
+    let sql = "SELECT id, tenant, user_id, name, platform, jwk, thumbprint, state, attested, enrolled_at FROM devices
+               WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
+    sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
+}
+
+pub(crate) async fn insert(db: &mut Connection, device: &Device) -> Result<(), StoreError> {
+    let sql = format!("INSERT INTO devices ({COLUMNS}) VALUES {}", list(10));
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(device.id.to_string())
+        .bind(&device.tenant)
+        .bind(&device.user)
+        .bind(&device.name)
+        .bind(&device.platform)
+        .bind(&device.jwk)
+        .bind(&device.thumbprint[..])
+        .bind(device.state.as_str())
+        .bind(i64::from(device.attested))
+        .bind(device.enrolled_at)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn revoke(db: &mut Connection, tenant: &str, id: Uuid) -> Result<bool, StoreError> {
+    let sql = "UPDATE devices SET state = 'revoked' WHERE tenant = $1 AND id = $2";
+    Ok(sqlx::query(sql).bind(tenant).bind(id.to_string()).execute(db).await?.rows_affected() == 1)
+}

@@ -1,0 +1,76 @@
+//! Table `keks`.
+
+use super::{Connection, Standing, StoreError, column, list, parsed};
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+/// A customer's key-encryption key, named at its provider.
+#[derive(Debug, Clone)]
+pub struct Kek {
+    /// Opaque: this is what events name.
+    pub id: Uuid,
+    /// Whose it is.
+    pub tenant: String,
+    /// The configured provider that holds it.
+    pub provider: String,
+    /// What the provider calls it.
+    pub key_name: String,
+    /// Counted by the broker, from 1.
+    pub version: u64,
+    /// Whether it may wrap and unwrap.
+    pub state: Standing,
+    /// Unix milliseconds.
+    pub created_at: i64,
+}
+
+const COLUMNS: &str = "id, tenant, provider, key_name, version, state, created_at";
+
+fn read(row: &AnyRow) -> Result<Kek, StoreError> {
+    Ok(Kek {
+        id: parsed(row, "id")?,
+        tenant: column(row, "tenant")?,
+        provider: column(row, "provider")?,
+        key_name: column(row, "key_name")?,
+        version: column::<i64>(row, "version")?.unsigned_abs(),
+        state: parsed(row, "state")?,
+        created_at: column(row, "created_at")?,
+    })
+}
+
+pub(crate) async fn find(db: &mut Connection, id: Uuid) -> Result<Option<Kek>, StoreError> {
+    Ok(find_all(db, &[id]).await?.pop())
+}
+
+pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Kek>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM keks WHERE id IN {}", list(ids.len()));
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
+    query.fetch_all(db).await?.iter().map(read).collect()
+}
+
+pub(crate) async fn page(db: &mut Connection, tenant: &str, after: &str, limit: i64) -> Result<Vec<Kek>, StoreError> {
+    let sql = "SELECT id, tenant, provider, key_name, version, state, created_at FROM keks
+               WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
+    sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
+}
+
+pub(crate) async fn insert(db: &mut Connection, kek: &Kek) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO keks (id, tenant, provider, key_name, version, state, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7)",
+    )
+    .bind(kek.id.to_string())
+    .bind(&kek.tenant)
+    .bind(&kek.provider)
+    .bind(&kek.key_name)
+    .bind(kek.version.cast_signed())
+    .bind(kek.state.as_str())
+    .bind(kek.created_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn revoke(db: &mut Connection, tenant: &str, id: Uuid) -> Result<bool, StoreError> {
+    let sql = "UPDATE keks SET state = 'revoked' WHERE tenant = $1 AND id = $2";
+    Ok(sqlx::query(sql).bind(tenant).bind(id.to_string()).execute(db).await?.rows_affected() == 1)
+}

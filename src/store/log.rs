@@ -1,0 +1,168 @@
+//! Tables `leaves`, `log_heads` and `tiles`: the database is the log.
+
+use super::{Connection, StoreError, column, hash32, placeholders};
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+/// One leaf of a tenant's tree, with what it withholds, sealed.
+#[derive(Debug, Clone)]
+pub struct Leaf {
+    /// Whose tree.
+    pub tenant: String,
+    /// Its place; contiguous from 0.
+    pub index: u64,
+    /// Dotted name of the event.
+    pub kind: String,
+    /// The bytes that were signed and hashed.
+    pub text: String,
+    /// Whose key seals the disclosures; `""` is the tenant itself.
+    pub subject: String,
+    /// The event's id; bound into the sealed disclosures.
+    pub jti: String,
+    /// The disclosures, sealed.
+    pub disclosures: Vec<u8>,
+}
+
+/// The newest head of a tenant's tree.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Whose tree.
+    pub tenant: String,
+    /// Number of leaves.
+    pub size: u64,
+    /// Merkle root over them (RFC 6962).
+    pub root: [u8; 32],
+    /// The signed note that says so.
+    pub checkpoint: String,
+    /// Unix milliseconds.
+    pub changed_at: i64,
+}
+
+/// A full tile of 256 hashes.
+#[derive(Debug, Clone)]
+pub struct Tile {
+    /// Whose tree.
+    pub tenant: String,
+    /// 0 holds leaf hashes.
+    pub level: u8,
+    /// Place within the level.
+    pub index: u64,
+    /// 256 hashes of 32 bytes.
+    pub hashes: Vec<u8>,
+}
+
+fn index(row: &AnyRow, name: &'static str) -> Result<u64, StoreError> {
+    u64::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::Corrupt { column: name })
+}
+
+fn read_leaf(row: &AnyRow) -> Result<Leaf, StoreError> {
+    Ok(Leaf {
+        tenant: column(row, "tenant")?,
+        index: index(row, "leaf_index")?,
+        kind: column(row, "kind")?,
+        text: column(row, "leaf")?,
+        subject: column(row, "subject")?,
+        jti: column(row, "jti")?,
+        disclosures: column(row, "disclosures")?,
+    })
+}
+
+/// Leaves `from..to` in order.
+pub(crate) async fn leaves(db: &mut Connection, tenant: &str, from: u64, to: u64) -> Result<Vec<Leaf>, StoreError> {
+    let sql = "SELECT tenant, leaf_index, kind, leaf, subject, jti, disclosures FROM leaves
+               WHERE tenant = $1 AND leaf_index >= $2 AND leaf_index < $3 ORDER BY leaf_index";
+    let query = sqlx::query(sql).bind(tenant).bind(from.cast_signed()).bind(to.cast_signed());
+    query.fetch_all(db).await?.iter().map(read_leaf).collect()
+}
+
+pub(crate) async fn insert_leaves(db: &mut Connection, leaves: &[Leaf]) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO leaves (tenant, leaf_index, kind, leaf, subject, jti, disclosures) VALUES {}",
+        placeholders(leaves.len(), 7)
+    );
+    let query = leaves.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, leaf| {
+        query
+            .bind(&leaf.tenant)
+            .bind(leaf.index.cast_signed())
+            .bind(&leaf.kind)
+            .bind(&leaf.text)
+            .bind(&leaf.subject)
+            .bind(&leaf.jti)
+            .bind(&leaf.disclosures[..])
+    });
+    query.execute(db).await?;
+    Ok(())
+}
+
+fn read_head(row: &AnyRow) -> Result<Head, StoreError> {
+    Ok(Head {
+        tenant: column(row, "tenant")?,
+        size: index(row, "size")?,
+        root: hash32(row, "root")?,
+        checkpoint: column(row, "checkpoint")?,
+        changed_at: column(row, "changed_at")?,
+    })
+}
+
+pub(crate) async fn head(db: &mut Connection, tenant: &str) -> Result<Option<Head>, StoreError> {
+    let sql = "SELECT tenant, size, root, checkpoint, changed_at FROM log_heads WHERE tenant = $1";
+    sqlx::query(sql).bind(tenant).fetch_optional(db).await?.as_ref().map(read_head).transpose()
+}
+
+pub(crate) async fn heads(db: &mut Connection) -> Result<Vec<Head>, StoreError> {
+    let sql = "SELECT tenant, size, root, checkpoint, changed_at FROM log_heads ORDER BY tenant";
+    sqlx::query(sql).fetch_all(db).await?.iter().map(read_head).collect()
+}
+
+/// Replaces the heads of these tenants.
+pub(crate) async fn set_heads(db: &mut Connection, heads: &[Head]) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO log_heads (tenant, size, root, checkpoint, changed_at) VALUES {}
+         ON CONFLICT (tenant) DO UPDATE SET size = excluded.size, root = excluded.root,
+           checkpoint = excluded.checkpoint, changed_at = excluded.changed_at",
+        placeholders(heads.len(), 5)
+    );
+    let query = heads.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, head| {
+        query
+            .bind(&head.tenant)
+            .bind(head.size.cast_signed())
+            .bind(&head.root[..])
+            .bind(&head.checkpoint)
+            .bind(head.changed_at)
+    });
+    query.execute(db).await?;
+    Ok(())
+}
+
+/// The full tiles among these places, in no order.
+pub(crate) async fn tiles(db: &mut Connection, tenant: &str, places: &[(u8, u64)]) -> Result<Vec<Tile>, StoreError> {
+    let sql = format!(
+        "SELECT level, tile_index, hashes FROM tiles WHERE tenant = ${} AND (level, tile_index) IN (VALUES {})",
+        places.len() * 2 + 1,
+        placeholders(places.len(), 2)
+    );
+    let query = places.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (level, index)| {
+        query.bind(i64::from(*level)).bind(index.cast_signed())
+    });
+    let read = |row: &AnyRow| {
+        let level = u8::try_from(column::<i64>(row, "level")?).map_err(|_| StoreError::Corrupt { column: "level" })?;
+        Ok(Tile { tenant: tenant.into(), level, index: index(row, "tile_index")?, hashes: column(row, "hashes")? })
+    };
+    query.bind(tenant).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// Stores full tiles. A tile that is there already is the same: trees only grow.
+pub(crate) async fn insert_tiles(db: &mut Connection, tiles: &[Tile]) -> Result<(), StoreError> {
+    let sql = format!("INSERT INTO tiles (tenant, level, tile_index, hashes) VALUES {}", placeholders(tiles.len(), 4));
+    let query = tiles.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, tile| {
+        query.bind(&tile.tenant).bind(i64::from(tile.level)).bind(tile.index.cast_signed()).bind(&tile.hashes[..])
+    });
+    query.execute(db).await?;
+    Ok(())
+}
+
+/// The latest time that any head was written, for a clock that must not run backwards over a restart.
+pub(crate) async fn latest_change(db: &mut Connection) -> Result<i64, StoreError> {
+    let row = sqlx::query("SELECT COALESCE(MAX(changed_at), 0) AS latest FROM log_heads").fetch_one(db).await?;
+    column(&row, "latest")
+}

@@ -1,0 +1,151 @@
+-- One SQL text for SQLite and PostgreSQL: TEXT, BIGINT and BLOB (BYTEA there) only. Times are unix milliseconds.
+
+CREATE TABLE tenants (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  name             TEXT   NOT NULL,
+  state            TEXT   NOT NULL,
+  kek              TEXT,
+  unattested_days  BIGINT,
+  created_at       BIGINT NOT NULL
+);
+
+CREATE TABLE keks (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  provider         TEXT   NOT NULL,
+  key_name         TEXT   NOT NULL,
+  version          BIGINT NOT NULL,
+  state            TEXT   NOT NULL,
+  created_at       BIGINT NOT NULL
+);
+CREATE INDEX keks_of_tenant ON keks (tenant, id);
+
+CREATE TABLE users (
+  tenant           TEXT   NOT NULL,
+  id               TEXT   NOT NULL,
+  state            TEXT   NOT NULL,
+  created_at       BIGINT NOT NULL,
+  PRIMARY KEY (tenant, id)
+);
+
+CREATE TABLE devices (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  user_id          TEXT   NOT NULL,
+  name             TEXT   NOT NULL,
+  platform         TEXT   NOT NULL,
+  jwk              TEXT   NOT NULL,
+  thumbprint       BLOB   NOT NULL,
+  state            TEXT   NOT NULL,
+  attested         BIGINT NOT NULL,
+  enrolled_at      BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX devices_of_key ON devices (tenant, thumbprint);
+CREATE INDEX devices_of_user ON devices (tenant, user_id, id);
+
+CREATE TABLE enrolment_codes (
+  hash             BLOB   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  user_id          TEXT   NOT NULL,
+  used_by          TEXT,
+  expires_at       BIGINT NOT NULL
+);
+
+CREATE TABLE records (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  user_id          TEXT   NOT NULL,
+  kind             TEXT   NOT NULL,
+  generation       BIGINT NOT NULL,
+  device           TEXT   NOT NULL,
+  suite            BIGINT NOT NULL,
+  kek              TEXT   NOT NULL,
+  kek_version      TEXT   NOT NULL,
+  wrapped          BLOB   NOT NULL,
+  commitment       BLOB   NOT NULL,
+  bundle           BLOB   NOT NULL,
+  leaf_index       BIGINT NOT NULL,
+  created_at       BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX records_of_user ON records (tenant, user_id, kind, generation);
+CREATE INDEX records_of_tenant ON records (tenant, id);
+
+CREATE TABLE restores (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  user_id          TEXT   NOT NULL,
+  device           TEXT   NOT NULL,
+  records          TEXT   NOT NULL,
+  receive_key      BLOB   NOT NULL,
+  reason           TEXT   NOT NULL,
+  policy_digest    BLOB   NOT NULL,
+  approvals        BIGINT NOT NULL,
+  transcript       BLOB   NOT NULL,
+  state            TEXT   NOT NULL,
+  answer           BLOB,
+  leaf_index       BIGINT,
+  not_before       BIGINT NOT NULL,
+  expires_at       BIGINT NOT NULL,
+  changed_at       BIGINT NOT NULL
+);
+CREATE INDEX restores_of_tenant ON restores (tenant, id);
+CREATE INDEX restores_in_state ON restores (state, changed_at);
+
+CREATE TABLE nonces (
+  nonce            BLOB   NOT NULL PRIMARY KEY,
+  expires_at       BIGINT NOT NULL
+);
+CREATE INDEX nonces_by_age ON nonces (expires_at);
+
+-- The database is the log: heads, tiles and proofs are derived from the leaves, in the same transaction.
+CREATE TABLE leaves (
+  tenant           TEXT   NOT NULL,
+  leaf_index       BIGINT NOT NULL,
+  kind             TEXT   NOT NULL,
+  leaf             TEXT   NOT NULL,
+  subject          TEXT   NOT NULL,
+  jti              TEXT   NOT NULL,
+  disclosures      BLOB   NOT NULL,
+  PRIMARY KEY (tenant, leaf_index)
+);
+
+CREATE TABLE log_heads (
+  tenant           TEXT   NOT NULL PRIMARY KEY,
+  size             BIGINT NOT NULL,
+  root             BLOB   NOT NULL,
+  checkpoint       TEXT   NOT NULL,
+  changed_at       BIGINT NOT NULL
+);
+
+CREATE TABLE tiles (
+  tenant           TEXT   NOT NULL,
+  level            BIGINT NOT NULL,
+  tile_index       BIGINT NOT NULL,
+  hashes           BLOB   NOT NULL,
+  PRIMARY KEY (tenant, level, tile_index)
+);
+
+-- One key per data subject; '' is the tenant itself. Deleting the row erases the person from the log.
+CREATE TABLE subjects (
+  tenant           TEXT   NOT NULL,
+  id               TEXT   NOT NULL,
+  sealed           BLOB   NOT NULL,
+  PRIMARY KEY (tenant, id)
+);
+
+-- The broker's own keys, each sealed; '' is the broker itself.
+CREATE TABLE broker_keys (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  purpose          TEXT   NOT NULL,
+  sealed           BLOB   NOT NULL,
+  created_at       BIGINT NOT NULL
+);
+CREATE INDEX broker_keys_of_tenant ON broker_keys (tenant, purpose, created_at);
+
+CREATE TABLE cursors (
+  tenant           TEXT   NOT NULL,
+  sink             TEXT   NOT NULL,
+  next_index       BIGINT NOT NULL,
+  PRIMARY KEY (tenant, sink)
+);

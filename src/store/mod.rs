@@ -1,0 +1,173 @@
+//! One file per table. One SQL text for SQLite and PostgreSQL; every write runs on the committer's connection.
+
+pub(crate) mod broker_keys;
+pub(crate) mod cursors;
+pub(crate) mod devices;
+pub(crate) mod enrolment_codes;
+pub(crate) mod keks;
+pub(crate) mod log;
+pub(crate) mod nonces;
+pub(crate) mod records;
+pub(crate) mod restores;
+pub(crate) mod subjects;
+pub(crate) mod tenants;
+pub(crate) mod users;
+
+use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, Executor, Row, SqlSafeStr, pool::PoolConnection};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// The connection that rows are read from and written to.
+pub(crate) type Connection = AnyConnection;
+
+/// The database failed, or holds what no version of this program wrote. Nothing may be released on it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine refused or broke; whether a write happened is unknown.
+    #[error("the database failed")]
+    Engine(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database could not be migrated")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A stored value is not one this program writes.
+    #[error("column `{column}` holds a value that this version does not know")]
+    Corrupt {
+        /// The column of the value.
+        column: &'static str,
+    },
+}
+
+/// The database: many readers, one writer.
+#[derive(Debug, Clone)]
+pub struct Store {
+    readers: AnyPool,
+    writer: AnyPool,
+}
+
+impl Store {
+    /// Opens the database at `url` (`sqlite:PATH`), creating and migrating it as needed.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        install_default_drivers();
+        let writer = pool(1).connect(&format!("{url}?mode=rwc")).await?;
+        migrator().run(&writer).await?;
+        let readers = pool(4).connect(url).await?;
+        Ok(Self { readers, writer })
+    }
+
+    /// A connection that only reads.
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<sqlx::Any>, StoreError> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// The one connection that writes; the committer's alone.
+    pub(crate) async fn writer(&self) -> Result<PoolConnection<sqlx::Any>, StoreError> {
+        Ok(self.writer.acquire().await?)
+    }
+
+    /// Waits for running statements and closes the files.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn pool(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // FULL: a commit that was answered survives a power cut. The pages of deleted rows are overwritten.
+                connection
+                    .execute(
+                        "PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                         PRAGMA secure_delete = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;",
+                    )
+                    .await
+                    .map(|_| ())
+            })
+        })
+}
+
+fn migrator() -> Migrator {
+    let start = include_str!("migrations/0001_start.sql").into_sql_str();
+    Migrator::with_migrations(vec![Migration::new(1, "start".into(), MigrationType::Simple, start, false)])
+}
+
+/// `($1,$2),($3,$4)`: the placeholders of `rows` rows of `columns` columns each.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let mut text = String::with_capacity(rows * columns * 5);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ",(" });
+        for column in 1..=columns {
+            let comma = if column == 1 { "" } else { "," };
+            write!(text, "{comma}${}", row * columns + column).expect("invariant: writing to a String cannot fail");
+        }
+        text.push(')');
+    }
+    text
+}
+
+/// `($1,$2,$3)`: the placeholders of a list of `len` values.
+fn list(len: usize) -> String {
+    placeholders(1, len)
+}
+
+/// Reads one column, telling its name when it does not hold what this program writes.
+fn column<'r, T>(row: &'r AnyRow, name: &'static str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, sqlx::Any> + sqlx::Type<sqlx::Any>,
+{
+    row.try_get(name).map_err(|_| StoreError::Corrupt { column: name })
+}
+
+/// Reads a column whose text has a type of its own.
+fn parsed<T: std::str::FromStr>(row: &AnyRow, name: &'static str) -> Result<T, StoreError> {
+    column::<String>(row, name)?.parse().map_err(|_| StoreError::Corrupt { column: name })
+}
+
+/// Reads a column of exactly 32 bytes.
+fn hash32(row: &AnyRow, name: &'static str) -> Result<[u8; 32], StoreError> {
+    column::<Vec<u8>>(row, name)?.try_into().map_err(|_| StoreError::Corrupt { column: name })
+}
+
+/// Names an enum's variants as stored, shown and sent: one word for each.
+macro_rules! stored_words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$vmeta])* $variant),+ }
+
+        impl $name {
+            /// The word as it is stored and sent.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = ();
+            fn from_str(word: &str) -> Result<Self, ()> {
+                match word { $($word => Ok(Self::$variant),)+ _ => Err(()) }
+            }
+        }
+    };
+}
+pub(crate) use stored_words;
+
+stored_words! {
+    /// Whether a tenant, user, device or KEK may be used.
+    Standing {
+        /// May be used.
+        Active = "active",
+        /// Taken away for good.
+        Revoked = "revoked",
+    }
+}

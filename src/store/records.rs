@@ -1,0 +1,178 @@
+//! Table `records`: what devices backed up, wrapped.
+
+use super::{Connection, StoreError, column, hash32, list, parsed, placeholders};
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+/// A wrapped record: everything to restore it but the KEK.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Chosen by the device; part of the context.
+    pub id: Uuid,
+    /// Whose.
+    pub tenant: String,
+    /// Whose within the tenant.
+    pub user: String,
+    /// For example `identity`.
+    pub kind: String,
+    /// Grows with every backup of a kind.
+    pub generation: u64,
+    /// The device that backed it up.
+    pub device: Uuid,
+    /// The cipher suite of the bundle.
+    pub suite: u16,
+    /// The KEK that wrapped it.
+    pub kek: Uuid,
+    /// The provider's own version of that KEK, empty where it has none.
+    pub kek_version: String,
+    /// The wrapping secret and its context, under the KEK.
+    pub wrapped: Vec<u8>,
+    /// Commits to the data key (protocol, section 3).
+    pub commitment: [u8; 32],
+    /// The key material as the device encrypted it.
+    pub bundle: Vec<u8>,
+    /// The leaf that says it was wrapped.
+    pub leaf_index: u64,
+    /// Unix milliseconds.
+    pub created_at: i64,
+}
+
+/// A record without its ciphertexts, for lists.
+#[derive(Debug, Clone)]
+pub struct RecordSummary {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose.
+    pub user: String,
+    /// For example `identity`.
+    pub kind: String,
+    /// Grows with every backup of a kind.
+    pub generation: u64,
+    /// The device that backed it up.
+    pub device: Uuid,
+    /// The cipher suite of the bundle.
+    pub suite: u16,
+    /// The KEK that wrapped it.
+    pub kek: Uuid,
+    /// Unix milliseconds.
+    pub created_at: i64,
+}
+
+/// Names a line of records of which only the generation grows: tenant, user, kind.
+pub type Line = (String, String, String);
+
+const COLUMNS: &str = "id, tenant, user_id, kind, generation, device, suite, kek, kek_version, wrapped, commitment, \
+                       bundle, leaf_index, created_at";
+
+fn unsigned(row: &AnyRow, name: &'static str) -> Result<u64, StoreError> {
+    u64::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::Corrupt { column: name })
+}
+
+fn suite(row: &AnyRow) -> Result<u16, StoreError> {
+    u16::try_from(column::<i64>(row, "suite")?).map_err(|_| StoreError::Corrupt { column: "suite" })
+}
+
+fn read(row: &AnyRow) -> Result<Record, StoreError> {
+    Ok(Record {
+        id: parsed(row, "id")?,
+        tenant: column(row, "tenant")?,
+        user: column(row, "user_id")?,
+        kind: column(row, "kind")?,
+        generation: unsigned(row, "generation")?,
+        device: parsed(row, "device")?,
+        suite: suite(row)?,
+        kek: parsed(row, "kek")?,
+        kek_version: column(row, "kek_version")?,
+        wrapped: column(row, "wrapped")?,
+        commitment: hash32(row, "commitment")?,
+        bundle: column(row, "bundle")?,
+        leaf_index: unsigned(row, "leaf_index")?,
+        created_at: column(row, "created_at")?,
+    })
+}
+
+fn read_summary(row: &AnyRow) -> Result<RecordSummary, StoreError> {
+    Ok(RecordSummary {
+        id: parsed(row, "id")?,
+        user: column(row, "user_id")?,
+        kind: column(row, "kind")?,
+        generation: unsigned(row, "generation")?,
+        device: parsed(row, "device")?,
+        suite: suite(row)?,
+        kek: parsed(row, "kek")?,
+        created_at: column(row, "created_at")?,
+    })
+}
+
+pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Record>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM records WHERE id IN {}", list(ids.len()));
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
+    query.fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// Which of these ids are taken.
+pub(crate) async fn taken_among(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    let sql = format!("SELECT id FROM records WHERE id IN {}", list(ids.len()));
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
+    query.fetch_all(db).await?.iter().map(|row| parsed(row, "id")).collect()
+}
+
+/// The newest generation of each of these lines that has any.
+pub(crate) async fn newest_generations(db: &mut Connection, lines: &[Line]) -> Result<Vec<(Line, u64)>, StoreError> {
+    let sql = format!(
+        "SELECT tenant, user_id, kind, MAX(generation) AS generation FROM records
+         WHERE (tenant, user_id, kind) IN (VALUES {}) GROUP BY tenant, user_id, kind",
+        placeholders(lines.len(), 3)
+    );
+    let query = lines
+        .iter()
+        .fold(sqlx::query(AssertSqlSafe(sql)), |q, (tenant, user, kind)| q.bind(tenant).bind(user).bind(kind));
+    let read = |row: &AnyRow| {
+        let line = (column(row, "tenant")?, column(row, "user_id")?, column(row, "kind")?);
+        Ok((line, unsigned(row, "generation")?))
+    };
+    query.fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// All records of a user, by kind, newest generation first.
+pub(crate) async fn of_user(db: &mut Connection, tenant: &str, user: &str) -> Result<Vec<RecordSummary>, StoreError> {
+    let sql = "SELECT id, user_id, kind, generation, device, suite, kek, created_at FROM records
+               WHERE tenant = $1 AND user_id = $2 ORDER BY kind, generation DESC";
+    sqlx::query(sql).bind(tenant).bind(user).fetch_all(db).await?.iter().map(read_summary).collect()
+}
+
+/// The records of a tenant after `after`, by id.
+pub(crate) async fn page(
+    db: &mut Connection,
+    tenant: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<RecordSummary>, StoreError> {
+    let sql = "SELECT id, user_id, kind, generation, device, suite, kek, created_at FROM records
+               WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
+    sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read_summary).collect()
+}
+
+pub(crate) async fn insert_all(db: &mut Connection, records: &[Record]) -> Result<(), StoreError> {
+    let sql = format!("INSERT INTO records ({COLUMNS}) VALUES {}", placeholders(records.len(), 14));
+    let query = records.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, record| {
+        query
+            .bind(record.id.to_string())
+            .bind(&record.tenant)
+            .bind(&record.user)
+            .bind(&record.kind)
+            .bind(record.generation.cast_signed())
+            .bind(record.device.to_string())
+            .bind(i64::from(record.suite))
+            .bind(record.kek.to_string())
+            .bind(&record.kek_version)
+            .bind(&record.wrapped[..])
+            .bind(&record.commitment[..])
+            .bind(&record.bundle[..])
+            .bind(record.leaf_index.cast_signed())
+            .bind(record.created_at)
+    });
+    query.execute(db).await?;
+    Ok(())
+}

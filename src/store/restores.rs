@@ -1,0 +1,201 @@
+//! Table `restores`: each asks once for some records, to one key that one device made for it.
+
+use super::{Connection, StoreError, column, hash32, list, parsed, placeholders, stored_words};
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+stored_words! {
+    /// Where a restore stands. Only `approved` can be released, once.
+    RestoreState {
+        /// Waits for people or time.
+        Pending = "pending",
+        /// May be released.
+        Approved = "approved",
+        /// One request is at the provider.
+        Releasing = "releasing",
+        /// Sealed; kept for fetching again until acknowledged or expired.
+        Released = "released",
+        /// The device has it; over.
+        Acknowledged = "acknowledged",
+        /// It can never be released; over.
+        Failed = "failed",
+        /// Nobody came in time; over.
+        Expired = "expired",
+        /// Taken away; over.
+        Revoked = "revoked",
+    }
+}
+
+/// One restore.
+#[derive(Debug, Clone)]
+pub struct Restore {
+    /// Made by the broker.
+    pub id: Uuid,
+    /// Whose.
+    pub tenant: String,
+    /// Whose within the tenant.
+    pub user: String,
+    /// The device that asked, and alone may have the answer.
+    pub device: Uuid,
+    /// The records asked for.
+    pub records: Vec<Uuid>,
+    /// The X-Wing public key that the device made for this restore.
+    pub receive_key: Vec<u8>,
+    /// What the device said why.
+    pub reason: String,
+    /// The policy that it was asked under.
+    pub policy_digest: [u8; 32],
+    /// How many people must still approve.
+    pub approvals: u32,
+    /// What approvals and releases name (protocol, section 4).
+    pub transcript: [u8; 32],
+    /// Where it stands.
+    pub state: RestoreState,
+    /// The sealed answer, from release to acknowledgement.
+    pub answer: Option<Vec<u8>>,
+    /// The leaf that says it was released.
+    pub leaf_index: Option<u64>,
+    /// Unix milliseconds; no release before.
+    pub not_before: i64,
+    /// Unix milliseconds; after it nothing can be done with it.
+    pub expires_at: i64,
+    /// Unix milliseconds of the last change of state.
+    pub changed_at: i64,
+}
+
+const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, reason, policy_digest, approvals, transcript, state, \
+                       answer, leaf_index, not_before, expires_at, changed_at";
+
+fn read(row: &AnyRow) -> Result<Restore, StoreError> {
+    let records: String = column(row, "records")?;
+    Ok(Restore {
+        id: parsed(row, "id")?,
+        tenant: column(row, "tenant")?,
+        user: column(row, "user_id")?,
+        device: parsed(row, "device")?,
+        records: serde_json::from_str(&records).map_err(|_| StoreError::Corrupt { column: "records" })?,
+        receive_key: column(row, "receive_key")?,
+        reason: column(row, "reason")?,
+        policy_digest: hash32(row, "policy_digest")?,
+        approvals: u32::try_from(column::<i64>(row, "approvals")?)
+            .map_err(|_| StoreError::Corrupt { column: "approvals" })?,
+        transcript: hash32(row, "transcript")?,
+        state: parsed(row, "state")?,
+        answer: column(row, "answer")?,
+        leaf_index: column::<Option<i64>>(row, "leaf_index")?.map(i64::unsigned_abs),
+        not_before: column(row, "not_before")?,
+        expires_at: column(row, "expires_at")?,
+        changed_at: column(row, "changed_at")?,
+    })
+}
+
+pub(crate) async fn find(db: &mut Connection, id: Uuid) -> Result<Option<Restore>, StoreError> {
+    Ok(find_all(db, &[id]).await?.pop())
+}
+
+pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Restore>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM restores WHERE id IN {}", list(ids.len()));
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
+    query.fetch_all(db).await?.iter().map(read).collect()
+}
+
+pub(crate) async fn page(
+    db: &mut Connection,
+    tenant: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Restore>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM restores WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3");
+    sqlx::query(AssertSqlSafe(sql)).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// Restores in `state` that have not changed since `before`, or expired before `expired`.
+pub(crate) async fn overdue(
+    db: &mut Connection,
+    state: RestoreState,
+    before: i64,
+    expired: i64,
+) -> Result<Vec<Restore>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM restores WHERE state = $1 AND (changed_at < $2 OR expires_at < $3) ORDER BY id LIMIT 256"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(state.as_str()).bind(before).bind(expired);
+    query.fetch_all(db).await?.iter().map(read).collect()
+}
+
+pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Result<(), StoreError> {
+    let sql = format!("INSERT INTO restores ({COLUMNS}) VALUES {}", placeholders(restores.len(), 16));
+    let query = restores.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, restore| {
+        let records = serde_json::to_string(&restore.records).expect("invariant: a list of UUIDs serialises");
+        query
+            .bind(restore.id.to_string())
+            .bind(&restore.tenant)
+            .bind(&restore.user)
+            .bind(restore.device.to_string())
+            .bind(records)
+            .bind(&restore.receive_key[..])
+            .bind(&restore.reason)
+            .bind(&restore.policy_digest[..])
+            .bind(i64::from(restore.approvals))
+            .bind(&restore.transcript[..])
+            .bind(restore.state.as_str())
+            .bind(restore.answer.as_deref())
+            .bind(restore.leaf_index.map(u64::cast_signed))
+            .bind(restore.not_before)
+            .bind(restore.expires_at)
+            .bind(restore.changed_at)
+    });
+    query.execute(db).await?;
+    Ok(())
+}
+
+/// Writes state, answer, leaf, expiry and time of change of each; the rest of a restore never changes.
+pub(crate) async fn update_all(db: &mut Connection, restores: &[Restore]) -> Result<(), StoreError> {
+    let sql = format!(
+        "UPDATE restores SET state = v.column2, answer = v.column3, leaf_index = v.column4, expires_at = v.column5,
+           changed_at = v.column6
+         FROM (VALUES {}) AS v WHERE restores.id = v.column1",
+        placeholders(restores.len(), 6)
+    );
+    let query = restores.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, restore| {
+        query
+            .bind(restore.id.to_string())
+            .bind(restore.state.as_str())
+            .bind(restore.answer.as_deref())
+            .bind(restore.leaf_index.map(u64::cast_signed))
+            .bind(restore.expires_at)
+            .bind(restore.changed_at)
+    });
+    query.execute(db).await?;
+    Ok(())
+}
+
+/// Whose open restores a revocation ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Owner<'a> {
+    Tenant,
+    User(&'a str),
+    Device(Uuid),
+    Itself(Uuid),
+}
+
+/// Ends every restore of `owner` that is not over, and forgets their answers. Returns how many.
+pub(crate) async fn revoke_of(
+    db: &mut Connection,
+    tenant: &str,
+    owner: Owner<'_>,
+    now: i64,
+) -> Result<u64, StoreError> {
+    let (condition, value) = match owner {
+        Owner::Tenant => ("$3 = ''", String::new()),
+        Owner::User(user) => ("user_id = $3", user.to_owned()),
+        Owner::Device(device) => ("device = $3", device.to_string()),
+        Owner::Itself(id) => ("id = $3", id.to_string()),
+    };
+    let sql = format!(
+        "UPDATE restores SET state = 'revoked', answer = NULL, changed_at = $1
+         WHERE tenant = $2 AND {condition} AND state IN ('pending', 'approved', 'releasing', 'released')"
+    );
+    Ok(sqlx::query(AssertSqlSafe(sql)).bind(now).bind(tenant).bind(value).execute(db).await?.rows_affected())
+}

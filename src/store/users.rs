@@ -1,0 +1,59 @@
+//! Table `users`.
+
+use super::{Connection, Standing, StoreError, column, parsed, placeholders};
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+/// A person of a tenant; records and devices belong to one.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Whose employee.
+    pub tenant: String,
+    /// As the tenant names the person.
+    pub id: String,
+    /// Whether any of the person's devices may act.
+    pub state: Standing,
+    /// Unix milliseconds.
+    pub created_at: i64,
+}
+
+fn read(row: &AnyRow) -> Result<User, StoreError> {
+    Ok(User {
+        tenant: column(row, "tenant")?,
+        id: column(row, "id")?,
+        state: parsed(row, "state")?,
+        created_at: column(row, "created_at")?,
+    })
+}
+
+pub(crate) async fn find(db: &mut Connection, tenant: &str, id: &str) -> Result<Option<User>, StoreError> {
+    Ok(find_all(db, &[(tenant, id)]).await?.pop())
+}
+
+pub(crate) async fn find_all(db: &mut Connection, ids: &[(&str, &str)]) -> Result<Vec<User>, StoreError> {
+    let keys = placeholders(ids.len(), 2);
+    let sql = format!("SELECT tenant, id, state, created_at FROM users WHERE (tenant, id) IN (VALUES {keys})");
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (tenant, id)| query.bind(*tenant).bind(*id));
+    query.fetch_all(db).await?.iter().map(read).collect()
+}
+
+pub(crate) async fn page(db: &mut Connection, tenant: &str, after: &str, limit: i64) -> Result<Vec<User>, StoreError> {
+    let sql = "SELECT tenant, id, state, created_at FROM users WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
+    sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
+}
+
+pub(crate) async fn insert(db: &mut Connection, user: &User) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO users (tenant, id, state, created_at) VALUES ($1,$2,$3,$4)")
+        .bind(&user.tenant)
+        .bind(&user.id)
+        .bind(user.state.as_str())
+        .bind(user.created_at)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn revoke(db: &mut Connection, tenant: &str, id: &str) -> Result<bool, StoreError> {
+    let sql = "UPDATE users SET state = 'revoked' WHERE tenant = $1 AND id = $2";
+    Ok(sqlx::query(sql).bind(tenant).bind(id).execute(db).await?.rows_affected() == 1)
+}
