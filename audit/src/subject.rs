@@ -73,7 +73,6 @@ impl SubjectKey {
 mod tests {
     use super::{SubjectError, SubjectKey};
     use secret::Secret;
-    use std::fmt;
     use uuid::Uuid;
 
     #[test]
