@@ -6,7 +6,6 @@ use super::tree::{Forest, Growth, NewLeaf};
 use super::view::View;
 use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work};
 use crate::error::Refusal;
-use crate::store::restores::RestoreState;
 use crate::store::{Store, broker_keys, cursors, nonces};
 use audit::event::{Kind, Outcome};
 use metrics::{counter, histogram};
@@ -34,7 +33,7 @@ impl Batcher {
             let mut usual = Vec::with_capacity(taken.len());
             for work in taken.drain(..) {
                 match work {
-                    Work::Usual(entry) => usual.push(entry),
+                    Work::Usual(entry) => usual.push(*entry),
                     Work::Rare(entry) => {
                         self.commit_usual(std::mem::take(&mut usual)).await;
                         self.commit_rare(*entry).await;
@@ -49,7 +48,7 @@ impl Batcher {
         }
     }
 
-    async fn commit_usual(&mut self, mut entries: Vec<Box<Entry<Change>>>) {
+    async fn commit_usual(&mut self, mut entries: Vec<Entry<Change>>) {
         if entries.is_empty() {
             return;
         }
@@ -61,7 +60,7 @@ impl Batcher {
         self.answer(replies, written);
     }
 
-    async fn write_usual(&mut self, entries: &mut [Box<Entry<Change>>]) -> Result<Vec<Verdict>, CommitError> {
+    async fn write_usual(&mut self, entries: &mut [Entry<Change>]) -> Result<Vec<Verdict>, CommitError> {
         let now = self.signer.clock.now();
         let mut writer = self.store.writer().await?;
         let mut transaction = begin(&mut writer).await?;
@@ -156,8 +155,7 @@ async fn begin(writer: &mut sqlx::AnyConnection) -> Result<Transaction<'_, Any>,
 /// While one request is at the provider, another that is refused must not look like the first one's outcome.
 fn refused_as(proposal: &Proposal<Change>, view: &View) -> Kind {
     let restore = proposal.change.restore().and_then(|id| view.restores.get(&id));
-    let under_way = restore.is_some_and(|restore| restore.state == RestoreState::Releasing);
-    if under_way && !matches!(proposal.change, Change::FinishRelease(..)) {
+    if restore.is_some_and(|restore| restore.in_flight) && !matches!(proposal.change, Change::FinishRelease(..)) {
         Kind::RestoreFetchDenied
     } else {
         proposal.refused_as

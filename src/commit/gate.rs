@@ -103,10 +103,7 @@ pub(super) fn pass(
     let passed = passed.and_then(|()| apply(proposal, view, leaf_index, now));
     if let (Err(_), Change::FinishRelease(release, _)) = (&passed, &proposal.change) {
         // The refusal is the outcome of the intent: nothing may be left that could be released later.
-        let under_way = view.restores.get(&release.restore).is_some_and(|r| r.state == RestoreState::Releasing);
-        if under_way {
-            move_to(view, release.restore, RestoreState::Failed, now);
-        }
+        land(view, release.restore, RestoreState::Failed, now);
     }
     passed
 }
@@ -159,12 +156,10 @@ fn apply(
             }
         }
         Change::AbortRelease { restore, retryable } => {
-            let state = view.restores.get(restore).map(|restore| restore.state);
-            if state != Some(RestoreState::Releasing) {
+            let next = if *retryable { RestoreState::Approved } else { RestoreState::Failed };
+            if !land(view, *restore, next, now) {
                 return Err(Refusal::RestoreOver);
             }
-            let next = if *retryable { RestoreState::Approved } else { RestoreState::Failed };
-            move_to(view, *restore, next, now);
         }
         Change::Expire(restore) => expire(view, *restore, now)?,
     }
@@ -230,6 +225,9 @@ fn begin(
     }
     check_release(view, tenant, restore, release, now)?;
     move_to(view, release.restore, RestoreState::Releasing, now);
+    if let Some(restore) = view.restores.get_mut(&release.restore) {
+        restore.in_flight = true;
+    }
     Ok(restored(view, release.restore))
 }
 
@@ -262,7 +260,7 @@ fn finish(
         return Err(Refusal::RestoreOver);
     }
     check_release(view, tenant, restore, release, now)?;
-    move_to(view, release.restore, RestoreState::Released, now);
+    land(view, release.restore, RestoreState::Released, now);
     if let Some(restore) = view.restores.get_mut(&release.restore) {
         restore.answer = Some(answer);
         restore.leaf_index = Some(leaf_index);
@@ -303,6 +301,15 @@ fn expire(view: &mut View, id: Uuid, now: Timestamp) -> Result<(), Refusal> {
     }
     move_to(view, id, RestoreState::Expired, now);
     Ok(())
+}
+
+/// Ends a flight: the intent has its outcome. A restore that was revoked meanwhile stays revoked.
+fn land(view: &mut View, id: Uuid, next: RestoreState, now: Timestamp) -> bool {
+    let Some(restore) = view.restores.get_mut(&id).filter(|restore| restore.in_flight) else { return false };
+    restore.in_flight = false;
+    let next = if restore.state == RestoreState::Releasing { next } else { restore.state };
+    move_to(view, id, next, now);
+    true
 }
 
 /// Moves a restore on; the sealed answer lives only in state `released`.

@@ -90,8 +90,6 @@ pub struct Proposal<C> {
 pub struct Committed {
     /// What the change found or made.
     pub applied: Applied,
-    /// Its place in the tenant's log.
-    pub index: u64,
     /// Its leaf.
     pub leaf: String,
     /// Proves the leaf, where it is one that devices ask to be proven.

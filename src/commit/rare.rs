@@ -120,7 +120,7 @@ async fn create_code(db: &mut Connection, code: &EnrolmentCode) -> Result<Passed
 
 async fn enrol(db: &mut Connection, code: &[u8; 32], device: &Device, now: Timestamp) -> Result<Passed, StoreError> {
     let usable = enrolment_codes::usable(db, &device.tenant, code, now).await?;
-    if !usable.is_some_and(|code| code.user == device.user) {
+    if usable.is_none_or(|code| code.user != device.user) {
         return Ok(Err(Refusal::CodeInvalid));
     }
     if !is_active(users::find(db, &device.tenant, &device.user).await?.map(|user| user.state)) {

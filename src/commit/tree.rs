@@ -172,6 +172,6 @@ impl Grown {
     /// The answer for the change whose leaf has this place in the batch.
     pub(super) fn committed(&self, place: usize, applied: Applied) -> Committed {
         let leaf = &self.leaves[place];
-        Committed { applied, index: leaf.index, leaf: leaf.text.clone(), receipt: self.receipts[place].clone() }
+        Committed { applied, leaf: leaf.text.clone(), receipt: self.receipts[place].clone() }
     }
 }

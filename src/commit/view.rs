@@ -42,7 +42,7 @@ struct Wanted<'a> {
 
 impl View {
     /// Reads all that these entries' gates look at.
-    pub(super) async fn load(db: &mut Connection, entries: &[Box<Entry<Change>>]) -> Result<Self, StoreError> {
+    pub(super) async fn load(db: &mut Connection, entries: &[Entry<Change>]) -> Result<Self, StoreError> {
         let wanted = Wanted::by(entries);
         let mut view = Self::default();
         if let Some(ids) = some(&wanted.tenants) {
@@ -120,9 +120,9 @@ fn by<K: Eq + Hash, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {
 }
 
 impl<'a> Wanted<'a> {
-    fn by(entries: &'a [Box<Entry<Change>>]) -> Self {
+    fn by(entries: &'a [Entry<Change>]) -> Self {
         let mut wanted = Self::default();
-        for Entry { proposal, .. } in entries.iter().map(|entry| &**entry) {
+        for Entry { proposal, .. } in entries {
             wanted.nonces.extend(proposal.nonce.map(|(nonce, _)| nonce));
             if let Some(principal) = &proposal.principal {
                 wanted.tenants.insert(&proposal.tenant);

@@ -1,14 +1,17 @@
 //! A new device proves by a one-time code whose it is.
 
-use super::{from_source, wrap::user_id};
+use super::{Standing, from_source, wrap::user_id};
 use crate::broker::Broker;
 use crate::caller::{Newcomer, Source};
+use crate::clock::Timestamp;
 use crate::commit::{Change, Proposal, Rare};
 use crate::error::{Error, Refusal};
 use crate::keys::TenantKeys;
 use crate::store::devices::Device;
-use crate::store::{Standing, enrolment_codes, tenants};
+use crate::store::users::{self, User};
+use crate::store::{Standing as State, enrolment_codes, tenants};
 use audit::event::{Event, Kind, Outcome};
+use policies::{Action, Needs};
 use protocol::encoding::Base64Url;
 use protocol::messages::{DeviceState, Enrol, Enrolled, IngressKey, LogKeys};
 use protocol::names::IngressId;
@@ -16,48 +19,78 @@ use uuid::Uuid;
 
 /// Enrols the key that signed the request. Whatever is wrong with code or tenant gets the same answer.
 pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<Enrolled, Error> {
-    let tenant = newcomer.tenant.as_str();
     let now = broker.clock.now();
-    if tenants::find(&mut *broker.store.reader().await?, tenant).await?.is_none() {
+    let mut db = broker.store.reader().await?;
+    let Some(tenant) = tenants::find(&mut db, newcomer.tenant.as_str()).await? else {
         return Err(refuse_unproven(broker, &newcomer.source));
-    }
-    let hash = ask.code.hash();
-    let code = enrolment_codes::usable(&mut *broker.store.reader().await?, tenant, &hash, now).await?;
-    let Some(code) = code else { return Err(record_refusal(broker, newcomer).await) };
-
-    let device = Device {
-        id: Uuid::now_v7(),
-        tenant: tenant.into(),
-        user: code.user.clone(),
-        name: ask.name.as_str().into(),
-        platform: ask.platform.as_str().into(),
-        jwk: newcomer.key.to_json(),
-        thumbprint: newcomer.key.thumbprint(),
-        state: Standing::Active,
-        attested: false,
-        enrolled_at: now,
     };
-    let event = event(broker, newcomer, Kind::DeviceEnrolled).device(device.id.to_string()).user(&*code.user);
+    let hash = ask.code.hash();
+    let Some(code) = enrolment_codes::usable(&mut db, &tenant.id, &hash, now).await? else {
+        return Err(record_refusal(broker, newcomer, Refusal::CodeInvalid, None).await);
+    };
+    let user = users::find(&mut db, &tenant.id, &code.user).await?.ok_or(Refusal::UserInactive)?;
+    drop(db);
+
+    let mut device = device(newcomer, &ask, &user, now);
+    let decision = Standing { tenant, user }.decide(broker, &device, Action::Enrol, &[]);
+    if !decision.allowed {
+        return Err(record_refusal(broker, newcomer, Refusal::PolicyDenied, Some(device.user)).await);
+    }
+    if decision.needs != Needs::default() {
+        device.state = State::Pending;
+    }
+    let event = event(broker, newcomer, Kind::DeviceEnrolled)
+        .device(device.id.to_string())
+        .user(&*device.user)
+        .policy(decision.determined_by.join(" "));
     let proposal = Proposal {
-        tenant: tenant.into(),
+        tenant: device.tenant.clone(),
         nonce: Some(newcomer.nonce),
         principal: None,
         change: Rare::Enrol(hash, device.clone()),
         event,
         refused_as: Kind::EnrolDenied,
-        subject: code.user,
+        subject: device.user.clone(),
     };
     broker.committer.commit_rare(proposal).await?;
-    let keys = broker.keys.of_tenant(tenant).await?;
+    enrolled(broker, newcomer, &device).await
+}
+
+fn device(newcomer: &Newcomer, ask: &Enrol, user: &User, now: Timestamp) -> Device {
+    Device {
+        id: Uuid::now_v7(),
+        tenant: user.tenant.clone(),
+        user: user.id.clone(),
+        name: ask.name.as_str().into(),
+        platform: ask.platform.as_str().into(),
+        jwk: newcomer.key.to_json(),
+        thumbprint: newcomer.key.thumbprint(),
+        state: State::Active,
+        attested: false,
+        enrolled_at: now,
+    }
+}
+
+async fn enrolled(broker: &Broker, newcomer: &Newcomer, device: &Device) -> Result<Enrolled, Error> {
+    let keys = broker.keys.of_tenant(&device.tenant).await?;
     Ok(Enrolled {
         device: device.id,
         tenant: newcomer.tenant.clone(),
         user: user_id(&device.user)?,
-        state: DeviceState::Active,
+        state: shown(device.state),
         log: LogKeys { origin: keys.log.verifier().origin().to_string(), vkeys: vec![keys.log.vkey()] },
         ingress: ingress(&keys)?,
         policy: Base64Url(broker.policies.digest()),
     })
+}
+
+/// A device's state as messages say it.
+pub(super) fn shown(state: State) -> DeviceState {
+    match state {
+        State::Active => DeviceState::Active,
+        State::Pending => DeviceState::Pending,
+        State::Revoked => DeviceState::Revoked,
+    }
 }
 
 /// The key to seal to from now on.
@@ -72,22 +105,23 @@ fn event(broker: &Broker, newcomer: &Newcomer, kind: Kind) -> Event {
     from_source(Event::new(kind, Outcome::OK), &newcomer.source).policy_digest(broker.policies.digest())
 }
 
-/// A wrong code is evidence of guessing, so it is recorded, as often as failures are let through at all.
-async fn record_refusal(broker: &Broker, newcomer: &Newcomer) -> Error {
+/// A refused enrolment is evidence of guessing, so it is recorded, as often as failures are let through at all.
+async fn record_refusal(broker: &Broker, newcomer: &Newcomer, refusal: Refusal, user: Option<String>) -> Error {
     if let Err(limited) = broker.limits.count_failure(newcomer.source.ip) {
         return limited;
     }
+    let event = event(broker, newcomer, Kind::EnrolDenied);
     let proposal = Proposal {
         tenant: newcomer.tenant.as_str().into(),
         nonce: Some(newcomer.nonce),
         principal: None,
-        change: Change::Refuse(Refusal::CodeInvalid, None),
-        event: event(broker, newcomer, Kind::EnrolDenied),
+        change: Change::Refuse(refusal, None),
+        event: user.iter().fold(event, |event, user| event.user(user)),
         refused_as: Kind::EnrolDenied,
-        subject: String::new(),
+        subject: user.unwrap_or_default(),
     };
     match broker.committer.commit(proposal).await {
-        Ok(_) => Refusal::CodeInvalid.into(),
+        Ok(_) => refusal.into(),
         Err(error) => error,
     }
 }

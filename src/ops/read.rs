@@ -1,6 +1,6 @@
 //! What a device may look at: itself, and its user's records.
 
-use super::enrol::ingress;
+use super::enrol::{ingress, shown};
 use super::restore::{kind, seconds};
 use super::standing::Standing;
 use super::wrap::user_id;
@@ -9,7 +9,7 @@ use crate::caller::DeviceCaller;
 use crate::error::{Error, Refusal};
 use crate::store::records::{self, RecordSummary};
 use protocol::encoding::Base64Url;
-use protocol::messages::{DeviceState, DeviceStatus, RecordEntry, RecordList};
+use protocol::messages::{DeviceStatus, RecordEntry, RecordList};
 use uuid::Uuid;
 
 /// The device as the broker knows it, and the key to seal to from now on.
@@ -23,7 +23,7 @@ pub async fn device(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<
         user: user_id(&device.user)?,
         name: device.name.parse().map_err(|_| corrupt("name"))?,
         platform: device.platform.parse().map_err(|_| corrupt("platform"))?,
-        state: DeviceState::Active,
+        state: shown(device.state),
         enrolled_at: seconds(device.enrolled_at),
         ingress: ingress(&*broker.keys.of_tenant(&device.tenant).await?)?,
         policy: Base64Url(broker.policies.digest()),

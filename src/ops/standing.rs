@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::caller::DeviceCaller;
 use crate::error::{Error, Refusal};
 use crate::store::Standing as State;
+use crate::store::devices::Device;
 use crate::store::tenants::{self, Tenant};
 use crate::store::users::{self, User};
 use policies::{Action, Decision, DeviceFacts, Facts, RecordFacts, TenantFacts, UserFacts, decide};
@@ -30,22 +31,15 @@ impl Standing {
     pub fn check(&self, caller: &DeviceCaller) -> Result<(), Refusal> {
         match (self.tenant.state, self.user.state, caller.device.state) {
             (State::Active, State::Active, State::Active) => Ok(()),
-            (State::Revoked, ..) => Err(Refusal::TenantInactive),
-            (_, State::Revoked, _) => Err(Refusal::UserInactive),
-            (_, _, State::Revoked) => Err(Refusal::DeviceInactive),
+            (State::Pending | State::Revoked, ..) => Err(Refusal::TenantInactive),
+            (_, State::Pending | State::Revoked, _) => Err(Refusal::UserInactive),
+            (_, _, State::Pending | State::Revoked) => Err(Refusal::DeviceInactive),
         }
     }
 
     /// What the policies say.
     #[must_use]
-    pub fn decide(
-        &self,
-        broker: &Broker,
-        caller: &DeviceCaller,
-        action: Action,
-        records: &[RecordFacts<'_>],
-    ) -> Decision {
-        let device = &caller.device;
+    pub fn decide(&self, broker: &Broker, device: &Device, action: Action, records: &[RecordFacts<'_>]) -> Decision {
         let facts = Facts {
             tenant: TenantFacts { id: &self.tenant.id, allows_unattested_days: self.tenant.unattested_days },
             user: UserFacts { id: &self.user.id, active: self.user.state == State::Active },

@@ -27,7 +27,7 @@ pub async fn sweep(broker: &Broker) -> Result<(), Error> {
     let now = broker.clock.now();
     give_back_releases(broker, now - RELEASE_DEAD_AFTER).await?;
     for state in [RestoreState::Pending, RestoreState::Approved, RestoreState::Released] {
-        for restore in restores::overdue(&mut *broker.store.reader().await?, state, 0, now).await? {
+        for restore in restores::expired(&mut *broker.store.reader().await?, state, now).await? {
             expire(broker, restore).await?;
         }
     }
@@ -39,7 +39,7 @@ pub async fn sweep(broker: &Broker) -> Result<(), Error> {
 /// An interrupted release has released nothing: it gets its outcome, and the device may ask again.
 async fn give_back_releases(broker: &Broker, unchanged_since: Timestamp) -> Result<(), Error> {
     let mut db = broker.store.reader().await?;
-    for restore in restores::overdue(&mut db, RestoreState::Releasing, unchanged_since, 0).await? {
+    for restore in restores::in_flight_since(&mut db, unchanged_since).await? {
         let event = Event::new(Kind::RestoreFailed, Outcome::from_static("interrupted"));
         let change = Change::AbortRelease { restore: restore.id, retryable: true };
         passed_by(broker.committer.commit(proposal(&restore, change, event)).await)?;

@@ -47,7 +47,7 @@ pub async fn wrap(broker: &Broker, caller: &DeviceCaller, wrap: Wrap) -> Result<
         Err(error) => return Err(fail(&attempt, event, error).await),
     };
     drop(secret);
-    let record = record(broker, caller, wrap, (kek, wrapped));
+    let record = record(broker, caller, &wrap, (kek, wrapped));
     let committed = store(&attempt, &record, event).await?;
     answer(&record, committed)
 }
@@ -79,7 +79,7 @@ async fn admit(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap, name: &Recor
     standing.check(caller)?;
     let record =
         RecordFacts { owner: &caller.device.user, kind: wrap.kind.as_str(), generation: wrap.generation, newest: true };
-    if !standing.decide(broker, caller, Action::Wrap, &[record]).allowed {
+    if !standing.decide(broker, &caller.device, Action::Wrap, &[record]).allowed {
         return Err(Refusal::PolicyDenied.into());
     }
     let kek = standing.tenant.kek.ok_or(Refusal::KekMissing)?;
@@ -110,7 +110,7 @@ async fn fail(attempt: &Attempt<'_>, event: Event, error: providers::Error) -> E
     }
 }
 
-fn record(broker: &Broker, caller: &DeviceCaller, wrap: Wrap, (kek, wrapped): (Kek, providers::Wrapped)) -> Record {
+fn record(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap, (kek, wrapped): (Kek, providers::Wrapped)) -> Record {
     Record {
         id: wrap.record,
         tenant: caller.device.tenant.clone(),

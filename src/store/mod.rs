@@ -167,6 +167,8 @@ stored_words! {
     Standing {
         /// May be used.
         Active = "active",
+        /// Waits for an approval.
+        Pending = "pending",
         /// Taken away for good.
         Revoked = "revoked",
     }

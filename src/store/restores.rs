@@ -52,6 +52,8 @@ pub struct Restore {
     pub transcript: [u8; 32],
     /// Where it stands.
     pub state: RestoreState,
+    /// Whether an intent of it has no outcome yet. Outlives a revocation, which may come while a provider is at work.
+    pub in_flight: bool,
     /// The sealed answer, from release to acknowledgement.
     pub answer: Option<Vec<u8>>,
     /// The leaf that says it was released.
@@ -65,7 +67,7 @@ pub struct Restore {
 }
 
 const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, reason, policy_digest, approvals, transcript, state, \
-                       answer, leaf_index, not_before, expires_at, changed_at";
+                       in_flight, answer, leaf_index, not_before, expires_at, changed_at";
 
 fn read(row: &AnyRow) -> Result<Restore, StoreError> {
     let records: String = column(row, "records")?;
@@ -82,6 +84,7 @@ fn read(row: &AnyRow) -> Result<Restore, StoreError> {
             .map_err(|_| StoreError::Corrupt { column: "approvals" })?,
         transcript: hash32(row, "transcript")?,
         state: parsed(row, "state")?,
+        in_flight: column::<i64>(row, "in_flight")? != 0,
         answer: column(row, "answer")?,
         leaf_index: column::<Option<i64>>(row, "leaf_index")?.map(i64::unsigned_abs),
         not_before: column(row, "not_before")?,
@@ -110,22 +113,21 @@ pub(crate) async fn page(
     sqlx::query(AssertSqlSafe(sql)).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
 }
 
-/// Restores in `state` that have not changed since `before`, or expired before `expired`.
-pub(crate) async fn overdue(
-    db: &mut Connection,
-    state: RestoreState,
-    before: i64,
-    expired: i64,
-) -> Result<Vec<Restore>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM restores WHERE state = $1 AND (changed_at < $2 OR expires_at < $3) ORDER BY id LIMIT 256"
-    );
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(state.as_str()).bind(before).bind(expired);
+/// Restores in `state` whose time ran out before `now`.
+pub(crate) async fn expired(db: &mut Connection, state: RestoreState, now: i64) -> Result<Vec<Restore>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM restores WHERE state = $1 AND expires_at < $2 ORDER BY id LIMIT 256");
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(state.as_str()).bind(now);
     query.fetch_all(db).await?.iter().map(read).collect()
 }
 
+/// Restores with an intent that has had no outcome since `before`.
+pub(crate) async fn in_flight_since(db: &mut Connection, before: i64) -> Result<Vec<Restore>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM restores WHERE in_flight = 1 AND changed_at < $1 ORDER BY id LIMIT 256");
+    sqlx::query(AssertSqlSafe(sql)).bind(before).fetch_all(db).await?.iter().map(read).collect()
+}
+
 pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Result<(), StoreError> {
-    let sql = format!("INSERT INTO restores ({COLUMNS}) VALUES {}", placeholders(restores.len(), 16));
+    let sql = format!("INSERT INTO restores ({COLUMNS}) VALUES {}", placeholders(restores.len(), 17));
     let query = restores.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, restore| {
         let records = serde_json::to_string(&restore.records).expect("invariant: a list of UUIDs serialises");
         query
@@ -140,6 +142,7 @@ pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Res
             .bind(i64::from(restore.approvals))
             .bind(&restore.transcript[..])
             .bind(restore.state.as_str())
+            .bind(i64::from(restore.in_flight))
             .bind(restore.answer.as_deref())
             .bind(restore.leaf_index.map(u64::cast_signed))
             .bind(restore.not_before)
@@ -150,18 +153,19 @@ pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Res
     Ok(())
 }
 
-/// Writes state, answer, leaf, expiry and time of change of each; the rest of a restore never changes.
+/// Writes how each stands: state, flight, answer, leaf, expiry and time of change; the rest of a restore never changes.
 pub(crate) async fn update_all(db: &mut Connection, restores: &[Restore]) -> Result<(), StoreError> {
     let sql = format!(
-        "UPDATE restores SET state = v.column2, answer = v.column3, leaf_index = v.column4, expires_at = v.column5,
-           changed_at = v.column6
+        "UPDATE restores SET state = v.column2, in_flight = v.column3, answer = v.column4, leaf_index = v.column5,
+           expires_at = v.column6, changed_at = v.column7
          FROM (VALUES {}) AS v WHERE restores.id = v.column1",
-        placeholders(restores.len(), 6)
+        placeholders(restores.len(), 7)
     );
     let query = restores.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, restore| {
         query
             .bind(restore.id.to_string())
             .bind(restore.state.as_str())
+            .bind(i64::from(restore.in_flight))
             .bind(restore.answer.as_deref())
             .bind(restore.leaf_index.map(u64::cast_signed))
             .bind(restore.expires_at)

@@ -29,11 +29,23 @@ pub async fn status(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<
 
 /// The device has its keys: the sealed answer is forgotten, and the restore is over.
 pub async fn acknowledge(broker: &Broker, caller: &DeviceCaller, id: Uuid, ack: &Acknowledge) -> Result<(), Error> {
+    if is_acknowledged(broker, caller, id, ack).await? {
+        return Ok(()); // The answer to the first one got lost on the way.
+    }
     let attempt = Attempt { broker, caller, refused_as: Kind::RestoreDenied };
     let event = restore_event(&attempt, Kind::RestoreAcknowledged, id);
     let request = request(broker, id, *ack.transcript.0.as_bytes(), &[]);
     broker.committer.commit(attempt.proposal(Change::Acknowledge(request), event)).await?;
     Ok(())
+}
+
+async fn is_acknowledged(broker: &Broker, caller: &DeviceCaller, id: Uuid, ack: &Acknowledge) -> Result<bool, Error> {
+    let restore = restores::find(&mut *broker.store.reader().await?, id).await?;
+    Ok(restore.is_some_and(|restore| {
+        restore.device == caller.device.id
+            && restore.state == RestoreState::Acknowledged
+            && restore.transcript == *ack.transcript.0.as_bytes()
+    }))
 }
 
 fn restore_event(attempt: &Attempt<'_>, kind: Kind, restore: Uuid) -> Event {

@@ -92,7 +92,7 @@ pub(super) async fn decide(
             newest: is_newest(record),
         })
         .collect();
-    Ok(standing.decide(broker, caller, Action::Restore, &facts))
+    Ok(standing.decide(broker, &caller.device, Action::Restore, &facts))
 }
 
 fn restore(
@@ -130,6 +130,7 @@ fn restore(
         policy_digest: broker.policies.digest(),
         approvals: needs.approvals,
         state: if needs.approvals == 0 { RestoreState::Approved } else { RestoreState::Pending },
+        in_flight: false,
         answer: None,
         leaf_index: None,
         not_before,
