@@ -3,7 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::store::broker_keys::{self, BrokerKey, Purpose};
-use crate::store::{Connection, Store, StoreError, subjects};
+use crate::store::{Store, StoreError, subjects};
 use audit::leaf::EventKey;
 use audit::note::LogKey;
 use audit::subject::SubjectKey;
@@ -217,17 +217,8 @@ async fn create(
         make(&seal, "", Purpose::Event, now),
         make(&seal, "", Purpose::Nonce, now),
     ];
-    insert_all(&mut *store.writer().await?, &own).await?;
+    broker_keys::insert_together(&mut *store.writer().await?, &own).await?;
     Ok((seal, own.into()))
-}
-
-/// All or none: half a set of keys would be a database that never opens.
-async fn insert_all(db: &mut Connection, keys: &[BrokerKey]) -> Result<(), StoreError> {
-    let mut transaction = sqlx::Connection::begin(db).await?;
-    for key in keys {
-        broker_keys::insert(&mut transaction, key).await?;
-    }
-    Ok(transaction.commit().await?)
 }
 
 async fn unwrap_seal(

@@ -63,3 +63,12 @@ pub(crate) async fn insert(db: &mut Connection, key: &BrokerKey) -> Result<(), S
         .await?;
     Ok(())
 }
+
+/// All or none: half a set of keys would be a database that never opens.
+pub(crate) async fn insert_together(db: &mut Connection, keys: &[BrokerKey]) -> Result<(), StoreError> {
+    let mut transaction = sqlx::Connection::begin(db).await?;
+    for key in keys {
+        insert(&mut transaction, key).await?;
+    }
+    Ok(transaction.commit().await?)
+}
