@@ -155,7 +155,8 @@ async fn begin(writer: &mut sqlx::AnyConnection) -> Result<Transaction<'_, Any>,
 /// While one request is at the provider, another that is refused must not look like the first one's outcome.
 fn refused_as(proposal: &Proposal<Change>, view: &View) -> Kind {
     let restore = proposal.change.restore().and_then(|id| view.restores.get(&id));
-    if restore.is_some_and(|restore| restore.in_flight) && !matches!(proposal.change, Change::FinishRelease(..)) {
+    if restore.is_some_and(|restore| restore.flight.is_some()) && !matches!(proposal.change, Change::FinishRelease(..))
+    {
         Kind::RestoreFetchDenied
     } else {
         proposal.refused_as

@@ -28,6 +28,8 @@ pub enum Change {
     AbortRelease {
         /// Which restore.
         restore: Uuid,
+        /// Which release of it.
+        flight: Uuid,
         /// Whether the device may ask again.
         retryable: bool,
     },
@@ -59,6 +61,8 @@ impl Change {
 pub struct ReleaseRequest {
     /// Which restore.
     pub restore: Uuid,
+    /// This request's own id, from its intent to its outcome: one that comes late must not end another's flight.
+    pub flight: Uuid,
     /// What the device, and every approver, saw.
     pub transcript: [u8; 32],
     /// The KEKs that its records are wrapped under.
@@ -103,7 +107,7 @@ pub(super) fn pass(
     let passed = passed.and_then(|()| apply(proposal, view, leaf_index, now));
     if let (Err(_), Change::FinishRelease(release, _)) = (&passed, &proposal.change) {
         // The refusal is the outcome of the intent: nothing may be left that could be released later.
-        land(view, release.restore, RestoreState::Failed, now);
+        land(view, (release.restore, release.flight), RestoreState::Failed, now);
     }
     passed
 }
@@ -155,9 +159,9 @@ fn apply(
                 }
             }
         }
-        Change::AbortRelease { restore, retryable } => {
+        Change::AbortRelease { restore, flight, retryable } => {
             let next = if *retryable { RestoreState::Approved } else { RestoreState::Failed };
-            if !land(view, *restore, next, now) {
+            if !land(view, (*restore, *flight), next, now) {
                 return Err(Refusal::RestoreOver);
             }
         }
@@ -226,7 +230,7 @@ fn begin(
     check_release(view, tenant, restore, release, now)?;
     move_to(view, release.restore, RestoreState::Releasing, now);
     if let Some(restore) = view.restores.get_mut(&release.restore) {
-        restore.in_flight = true;
+        restore.flight = Some(release.flight);
     }
     Ok(restored(view, release.restore))
 }
@@ -256,11 +260,11 @@ fn finish(
     (answer, leaf_index, now): (Vec<u8>, u64, Timestamp),
 ) -> Result<Applied, Refusal> {
     let restore = own_restore(view, tenant, principal, release)?;
-    if restore.state != RestoreState::Releasing {
+    if restore.state != RestoreState::Releasing || restore.flight != Some(release.flight) {
         return Err(Refusal::RestoreOver);
     }
     check_release(view, tenant, restore, release, now)?;
-    land(view, release.restore, RestoreState::Released, now);
+    land(view, (release.restore, release.flight), RestoreState::Released, now);
     if let Some(restore) = view.restores.get_mut(&release.restore) {
         restore.answer = Some(answer);
         restore.leaf_index = Some(leaf_index);
@@ -304,9 +308,10 @@ fn expire(view: &mut View, id: Uuid, now: Timestamp) -> Result<(), Refusal> {
 }
 
 /// Ends a flight: the intent has its outcome. A restore that was revoked meanwhile stays revoked.
-fn land(view: &mut View, id: Uuid, next: RestoreState, now: Timestamp) -> bool {
-    let Some(restore) = view.restores.get_mut(&id).filter(|restore| restore.in_flight) else { return false };
-    restore.in_flight = false;
+fn land(view: &mut View, (id, flight): (Uuid, Uuid), next: RestoreState, now: Timestamp) -> bool {
+    let under_way = view.restores.get_mut(&id).filter(|restore| restore.flight == Some(flight));
+    let Some(restore) = under_way else { return false };
+    restore.flight = None;
     let next = if restore.state == RestoreState::Releasing { next } else { restore.state };
     move_to(view, id, next, now);
     true

@@ -41,7 +41,8 @@ async fn give_back_releases(broker: &Broker, unchanged_since: Timestamp) -> Resu
     let mut db = broker.store.reader().await?;
     for restore in restores::in_flight_since(&mut db, unchanged_since).await? {
         let event = Event::new(Kind::RestoreFailed, Outcome::from_static("interrupted"));
-        let change = Change::AbortRelease { restore: restore.id, retryable: true };
+        let Some(flight) = restore.flight else { continue };
+        let change = Change::AbortRelease { restore: restore.id, flight, retryable: true };
         passed_by(broker.committer.commit(proposal(&restore, change, event)).await)?;
     }
     Ok(())

@@ -52,8 +52,8 @@ pub struct Restore {
     pub transcript: [u8; 32],
     /// Where it stands.
     pub state: RestoreState,
-    /// Whether an intent of it has no outcome yet. Outlives a revocation, which may come while a provider is at work.
-    pub in_flight: bool,
+    /// The release under way: its intent has no outcome yet. Outlives a revocation, which may come in the middle.
+    pub flight: Option<Uuid>,
     /// The sealed answer, from release to acknowledgement.
     pub answer: Option<Vec<u8>>,
     /// The leaf that says it was released.
@@ -67,7 +67,7 @@ pub struct Restore {
 }
 
 const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, reason, policy_digest, approvals, transcript, state, \
-                       in_flight, answer, leaf_index, not_before, expires_at, changed_at";
+                       flight, answer, leaf_index, not_before, expires_at, changed_at";
 
 fn read(row: &AnyRow) -> Result<Restore, StoreError> {
     let records: String = column(row, "records")?;
@@ -84,7 +84,10 @@ fn read(row: &AnyRow) -> Result<Restore, StoreError> {
             .map_err(|_| StoreError::Corrupt { column: "approvals" })?,
         transcript: hash32(row, "transcript")?,
         state: parsed(row, "state")?,
-        in_flight: column::<i64>(row, "in_flight")? != 0,
+        flight: column::<Option<String>>(row, "flight")?
+            .map(|flight| flight.parse())
+            .transpose()
+            .map_err(|_| StoreError::Corrupt { column: "flight" })?,
         answer: column(row, "answer")?,
         leaf_index: column::<Option<i64>>(row, "leaf_index")?.map(i64::unsigned_abs),
         not_before: column(row, "not_before")?,
@@ -122,7 +125,8 @@ pub(crate) async fn expired(db: &mut Connection, state: RestoreState, now: i64) 
 
 /// Restores with an intent that has had no outcome since `before`.
 pub(crate) async fn in_flight_since(db: &mut Connection, before: i64) -> Result<Vec<Restore>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM restores WHERE in_flight = 1 AND changed_at < $1 ORDER BY id LIMIT 256");
+    let sql =
+        format!("SELECT {COLUMNS} FROM restores WHERE flight IS NOT NULL AND changed_at < $1 ORDER BY id LIMIT 256");
     sqlx::query(AssertSqlSafe(sql)).bind(before).fetch_all(db).await?.iter().map(read).collect()
 }
 
@@ -142,7 +146,7 @@ pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Res
             .bind(i64::from(restore.approvals))
             .bind(&restore.transcript[..])
             .bind(restore.state.as_str())
-            .bind(i64::from(restore.in_flight))
+            .bind(restore.flight.map(|flight| flight.to_string()))
             .bind(restore.answer.as_deref())
             .bind(restore.leaf_index.map(u64::cast_signed))
             .bind(restore.not_before)
@@ -156,7 +160,7 @@ pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Res
 /// Writes how each stands: state, flight, answer, leaf, expiry and time of change; the rest of a restore never changes.
 pub(crate) async fn update_all(db: &mut Connection, restores: &[Restore]) -> Result<(), StoreError> {
     let sql = format!(
-        "UPDATE restores SET state = v.column2, in_flight = v.column3, answer = v.column4, leaf_index = v.column5,
+        "UPDATE restores SET state = v.column2, flight = v.column3, answer = v.column4, leaf_index = v.column5,
            expires_at = v.column6, changed_at = v.column7
          FROM (VALUES {}) AS v WHERE restores.id = v.column1",
         placeholders(restores.len(), 7)
@@ -165,7 +169,7 @@ pub(crate) async fn update_all(db: &mut Connection, restores: &[Restore]) -> Res
         query
             .bind(restore.id.to_string())
             .bind(restore.state.as_str())
-            .bind(i64::from(restore.in_flight))
+            .bind(restore.flight.map(|flight| flight.to_string()))
             .bind(restore.answer.as_deref())
             .bind(restore.leaf_index.map(u64::cast_signed))
             .bind(restore.expires_at)

@@ -17,14 +17,14 @@ use audit::event::{Event, Kind};
 use protocol::encoding::Base64Url;
 use protocol::messages::{self, Acknowledge, Needs, RecordEntry, RestoreOpened};
 use protocol::names;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// How a restore of this device stands.
 pub async fn status(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<RestoreOpened, Error> {
     Standing::load(broker, caller).await?.check(caller)?;
-    let (restore, records) = load(broker, id).await?;
-    let own = restore.filter(|restore| restore.device == caller.device.id && restore.tenant == caller.device.tenant);
-    opened(&own.ok_or(Refusal::RestoreUnknown)?, &records)
+    let (restore, records) = load(broker, caller, id).await?.ok_or(Refusal::RestoreUnknown)?;
+    opened(&restore, &records)
 }
 
 /// The device has its keys: the sealed answer is forgotten, and the restore is over.
@@ -53,19 +53,22 @@ fn restore_event(attempt: &Attempt<'_>, kind: Kind, restore: Uuid) -> Event {
 }
 
 fn request(broker: &Broker, restore: Uuid, transcript: [u8; 32], records: &[Record]) -> ReleaseRequest {
-    let mut keks: Vec<Uuid> = records.iter().map(|record| record.kek).collect();
-    keks.sort_unstable();
-    keks.dedup();
-    ReleaseRequest { restore, transcript, keks, policy_digest: broker.policies.digest() }
+    let keks: BTreeSet<Uuid> = records.iter().map(|record| record.kek).collect();
+    let keks = keks.into_iter().collect();
+    ReleaseRequest { restore, flight: Uuid::new_v4(), transcript, keks, policy_digest: broker.policies.digest() }
 }
 
-/// The restore and its records, in the transcript's order.
-async fn load(broker: &Broker, id: Uuid) -> Result<(Option<Restore>, Vec<Record>), Error> {
+/// This device's restore and its records, in the transcript's order; nothing of anybody else's.
+async fn load(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<Option<(Restore, Vec<Record>)>, Error> {
     let mut db = broker.store.reader().await?;
-    let Some(restore) = restores::find(&mut db, id).await? else { return Ok((None, Vec::new())) };
-    let mut found = records::find_all(&mut db, &restore.records).await?;
-    found.sort_by_key(|record| restore.records.iter().position(|id| *id == record.id));
-    Ok((Some(restore), found))
+    let device = &caller.device;
+    let own = restores::find(&mut db, id).await?;
+    let Some(restore) = own.filter(|restore| restore.device == device.id && restore.tenant == device.tenant) else {
+        return Ok(None);
+    };
+    let mut records = records::find_all(&mut db, &restore.records).await?;
+    records.sort_by_key(|record| restore.records.iter().position(|id| *id == record.id));
+    Ok(Some((restore, records)))
 }
 
 fn opened(restore: &Restore, records: &[Record]) -> Result<RestoreOpened, Error> {

@@ -130,7 +130,7 @@ fn restore(
         policy_digest: broker.policies.digest(),
         approvals: needs.approvals,
         state: if needs.approvals == 0 { RestoreState::Approved } else { RestoreState::Pending },
-        in_flight: false,
+        flight: None,
         answer: None,
         leaf_index: None,
         not_before,

@@ -9,9 +9,10 @@ use crate::error::{Error, Refusal};
 use crate::kms;
 use crate::ops::wrap::user_id;
 use crate::ops::{Attempt, Standing};
+use crate::store::StoreError;
+use crate::store::keks::{self, Kek};
 use crate::store::records::Record;
 use crate::store::restores::{Restore, RestoreState};
-use crate::store::{StoreError, keks};
 use audit::event::{Event, Exposure, Kind, Outcome};
 use protocol::encoding::Base64Url;
 use protocol::messages::{Bundle, Release, Released, ReleasedRecord};
@@ -19,6 +20,7 @@ use protocol::record::{RecordName, WrappingSecret};
 use protocol::sealing::{Info, SEALED_LEN, Sealed, SealingKey, seal};
 use protocol::transcript::Transcript;
 use providers::Wrapped;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -30,25 +32,25 @@ const UNWRAP_DEADLINE: Duration = Duration::from_secs(20);
 pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Release) -> Result<Released, Error> {
     broker.disk.check()?;
     let attempt = Attempt { broker, caller, refused_as: Kind::RestoreDenied };
-    let (restore, records) = load(broker, id).await?;
+    let event = restore_event(&attempt, Kind::RestoreIntent, id);
+    let Some((restore, records)) = load(broker, caller, id).await? else {
+        return Err(attempt.refuse(Refusal::RestoreUnknown, event).await);
+    };
+    let keks = keks_of(broker, &records).await?;
     let request = request(broker, id, *ask.transcript.0.as_bytes(), &records);
-    let event = restore_event(&attempt, Kind::RestoreIntent, id).record(ids(&records));
-    let event = named_kek(broker, event, &records).await?;
-    if restore.is_some_and(|restore| restore.state == RestoreState::Released) {
+    let event = describe(event, &records, &keks);
+    if restore.state == RestoreState::Released {
         return fetch_again(&attempt, request, event, &records).await;
     }
-    if !records.is_empty() {
-        check_policy(&attempt, &event, &records).await?;
-    }
+    check_policy(&attempt, &event, &records).await?;
 
     let begin = attempt.proposal(Change::BeginRelease(request.clone()), event.clone());
     let restore = restore_of(broker.committer.commit(begin).await?)?;
-    let sealed = match timeout(UNWRAP_DEADLINE, unwrap_and_seal(broker, &restore, &records)).await {
-        Ok(Ok(sealed)) => sealed,
-        Ok(Err(error)) => return Err(abort(&attempt, id, event, error).await),
-        Err(_) => {
-            return Err(abort(&attempt, id, event, providers::Error::Unavailable { retry_after: None }.into()).await);
-        }
+    let sealing = timeout(UNWRAP_DEADLINE, unwrap_and_seal(broker, &restore, &records, &keks)).await;
+    let late = || Err(providers::Error::Unavailable { retry_after: None }.into());
+    let sealed = match sealing.unwrap_or_else(|_| late()) {
+        Ok(sealed) => sealed,
+        Err(error) => return Err(abort(&attempt, &request, event, error).await),
     };
     let mut released = event.exposure(Exposure::SealedToDevice);
     released.kind = Kind::RestoreReleased;
@@ -58,11 +60,22 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     answer(&restore_of(committed)?, &records, proof)
 }
 
-/// The event with the KEK that the first record is under; a restore across KEKs names the others in its records.
-async fn named_kek(broker: &Broker, event: Event, records: &[Record]) -> Result<Event, Error> {
-    let Some(record) = records.first() else { return Ok(event) };
-    let kek = keks::find(&mut *broker.store.reader().await?, record.kek).await?;
-    Ok(kek.map_or(event.clone(), |kek| event.kek(kek.id.to_string(), kek.version).provider(kek.provider)))
+type Keks = HashMap<Uuid, Kek>;
+
+async fn keks_of(broker: &Broker, records: &[Record]) -> Result<Keks, Error> {
+    let ids: BTreeSet<Uuid> = records.iter().map(|record| record.kek).collect();
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    let rows = keks::find_all(&mut *broker.store.reader().await?, &ids).await?;
+    Ok(rows.into_iter().map(|kek| (kek.id, kek)).collect())
+}
+
+/// Names the records, and the KEK of the first: where records lie under several, the others' own leaves name theirs.
+fn describe(event: Event, records: &[Record], keks: &Keks) -> Event {
+    let event = event.record(ids(records));
+    match records.first().and_then(|record| keks.get(&record.kek)) {
+        Some(kek) => event.kek(kek.id.to_string(), kek.version).provider(kek.provider.clone()),
+        None => event,
+    }
 }
 
 async fn check_policy(attempt: &Attempt<'_>, event: &Event, records: &[Record]) -> Result<(), Error> {
@@ -102,16 +115,21 @@ fn restore_of(committed: Committed) -> Result<Restore, Error> {
 }
 
 /// Each record out of its KEK and at once into the key of this restore; no plaintext outlives its turn.
-async fn unwrap_and_seal(broker: &Broker, restore: &Restore, records: &[Record]) -> Result<Vec<u8>, Error> {
+async fn unwrap_and_seal(
+    broker: &Broker,
+    restore: &Restore,
+    records: &[Record],
+    keks: &Keks,
+) -> Result<Vec<u8>, Error> {
     let receive_key =
         SealingKey::try_from(restore.receive_key.clone()).map_err(|_| StoreError::Corrupt { column: "receive_key" })?;
     let transcript = Transcript::from(restore.transcript);
     let mut sealed = Vec::with_capacity(records.len() * SEALED_LEN);
     for record in records {
-        let kek = keks::find(&mut *broker.store.reader().await?, record.kek).await?.ok_or(Refusal::KekInactive)?;
+        let kek = keks.get(&record.kek).ok_or(Refusal::KekInactive)?;
         let context = name(record)?.context();
         let wrapped = Wrapped { bytes: record.wrapped.clone(), version: record.kek_version.clone() };
-        let secret = broker.kms.unwrap(&kek, &wrapped, &providers::Context::new(*context.as_bytes())).await?;
+        let secret = broker.kms.unwrap(kek, &wrapped, &providers::Context::new(*context.as_bytes())).await?;
         let secret = WrappingSecret::try_from(secret).map_err(|_| providers::Error::Mismatch)?;
         let payload = secret.payload(&context);
         let one = seal(&receive_key, &Info::release(&context, &transcript), &payload)
@@ -134,7 +152,7 @@ fn name(record: &Record) -> Result<RecordName, Error> {
 }
 
 /// Nothing was released: the intent gets its outcome, and the restore its chance, where trying again can help.
-async fn abort(attempt: &Attempt<'_>, restore: Uuid, event: Event, error: Error) -> Error {
+async fn abort(attempt: &Attempt<'_>, request: &ReleaseRequest, event: Event, error: Error) -> Error {
     let (reason, retryable) = match &error {
         Error::Provider(error) => (kms::code(error), may_pass(error)),
         Error::Refused(refusal) => (refusal.as_str(), false),
@@ -143,7 +161,7 @@ async fn abort(attempt: &Attempt<'_>, restore: Uuid, event: Event, error: Error)
     let mut failed = event.clone();
     failed.kind = Kind::RestoreFailed;
     failed.outcome = Outcome::from_static(reason);
-    let change = Change::AbortRelease { restore, retryable };
+    let change = Change::AbortRelease { restore: request.restore, flight: request.flight, retryable };
     if let Err(unrecorded) = attempt.broker.committer.commit(attempt.system(change, failed)).await {
         return unrecorded;
     }

@@ -82,7 +82,7 @@ CREATE TABLE restores (
   approvals        BIGINT NOT NULL,
   transcript       BLOB   NOT NULL,
   state            TEXT   NOT NULL,
-  in_flight        BIGINT NOT NULL,
+  flight           TEXT,
   answer           BLOB,
   leaf_index       BIGINT,
   not_before       BIGINT NOT NULL,
@@ -91,7 +91,7 @@ CREATE TABLE restores (
 );
 CREATE INDEX restores_of_tenant ON restores (tenant, id);
 CREATE INDEX restores_in_state ON restores (state, changed_at);
-CREATE INDEX restores_in_flight ON restores (changed_at) WHERE in_flight = 1;
+CREATE INDEX restores_in_flight ON restores (changed_at) WHERE flight IS NOT NULL;
 
 CREATE TABLE nonces (
   nonce            BLOB   NOT NULL PRIMARY KEY,
