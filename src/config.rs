@@ -228,7 +228,7 @@ pub enum Sink {
 pub struct Times {
     /// From a restore's request to its release.
     pub restore_minutes: u64,
-    /// For the TLS handshake, and for the headers of each request.
+    /// For the TLS handshake, for the first request of a connection, and for the headers of each.
     pub headers_seconds: u64,
     /// For requests under way when the broker stops.
     pub shutdown_seconds: u64,

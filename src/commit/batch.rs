@@ -48,7 +48,8 @@ impl Batcher {
         }
     }
 
-    async fn commit_usual(&mut self, mut entries: Vec<Entry<Change>>) {
+    async fn commit_usual(&mut self, entries: Vec<Entry<Change>>) {
+        let mut entries = self.with_sound_logs(entries).await;
         if entries.is_empty() {
             return;
         }
@@ -60,6 +61,18 @@ impl Batcher {
         self.answer(replies, written);
     }
 
+    /// The entries whose tenants' logs can grow. A log that was altered is frozen, and takes nobody else's batch with it.
+    async fn with_sound_logs<C>(&mut self, entries: Vec<Entry<C>>) -> Vec<Entry<C>> {
+        let mut sound = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match self.forest.learn(&self.store, &entry.proposal.tenant).await {
+                Ok(()) => sound.push(entry),
+                Err(error) => self.answer(std::iter::once(entry.reply), Err(error)),
+            }
+        }
+        sound
+    }
+
     async fn write_usual(&mut self, entries: &mut [Entry<Change>]) -> Result<Vec<Verdict>, CommitError> {
         let now = self.signer.clock.now();
         let mut writer = self.store.writer().await?;
@@ -68,8 +81,8 @@ impl Batcher {
         let mut growth = Growth::default();
         let mut judged = Vec::with_capacity(entries.len());
         for entry in entries.iter_mut() {
-            let size = self.forest.size(&mut transaction, &entry.proposal.tenant).await?;
-            let passed = gate::pass(&mut entry.proposal, &mut view, size, now);
+            let next_index = self.forest.size(&entry.proposal.tenant);
+            let passed = gate::pass(&mut entry.proposal, &mut view, next_index, now);
             let refused_as = refused_as(&entry.proposal, &view);
             let leaf = self.signer.leaf_of(entry, passed.as_ref().err().copied(), refused_as);
             judged.push(self.judge(&mut growth, entry, passed, leaf));
@@ -80,7 +93,8 @@ impl Batcher {
         Ok(judged.into_iter().map(|judged| judged.map(|(applied, place)| grown.committed(place, applied))).collect())
     }
 
-    async fn commit_rare(&mut self, mut entry: Entry<Rare>) {
+    async fn commit_rare(&mut self, entry: Entry<Rare>) {
+        let Some(mut entry) = self.with_sound_logs(vec![entry]).await.pop() else { return };
         let written = self.write_rare(&mut entry).await;
         self.answer(std::iter::once(entry.reply), written.map(|verdict| vec![verdict]));
     }
@@ -89,7 +103,6 @@ impl Batcher {
         let now = self.signer.clock.now();
         let mut writer = self.store.writer().await?;
         let mut transaction = begin(&mut writer).await?;
-        self.forest.size(&mut transaction, &entry.proposal.tenant).await?;
         let passed = rare::pass(&entry.proposal, &mut transaction, now).await?;
         let refused_as = entry.proposal.refused_as;
         let leaf = self.signer.leaf_of(entry, passed.as_ref().err().copied(), refused_as);

@@ -5,7 +5,7 @@ use super::{CommitError, Committed};
 use crate::clock::Timestamp;
 use crate::keys::TenantKeys;
 use crate::store::log::{self, Head, Leaf, Tile};
-use crate::store::{Connection, StoreError};
+use crate::store::{Connection, Store, StoreError};
 use audit::Hash;
 use audit::event::Kind;
 use audit::receipt::Receipt;
@@ -22,15 +22,18 @@ pub(super) struct Forest {
 }
 
 impl Forest {
-    /// The number of leaves in the tenant's tree, read from the database when it is not known.
-    pub(super) async fn size(&mut self, db: &mut Connection, tenant: &str) -> Result<u64, CommitError> {
-        if let Some(edge) = self.edges.get(tenant) {
-            return Ok(edge.size());
+    /// Reads the edge of the tenant's tree, where it is not known.
+    pub(super) async fn learn(&mut self, store: &Store, tenant: &str) -> Result<(), CommitError> {
+        if !self.edges.contains_key(tenant) {
+            let edge = load(&mut *store.reader().await?, tenant).await?;
+            self.edges.insert(tenant.to_owned(), edge);
         }
-        let edge = load(db, tenant).await?;
-        let size = edge.size();
-        self.edges.insert(tenant.to_owned(), edge);
-        Ok(size)
+        Ok(())
+    }
+
+    /// The number of leaves in the tenant's tree, as far as it is known: the next leaf's index.
+    pub(super) fn size(&self, tenant: &str) -> u64 {
+        self.edges.get(tenant).map_or(0, Edge::size)
     }
 
     /// Drops what is known, to be read again: after a failed write nobody knows what the database holds.

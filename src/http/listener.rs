@@ -1,5 +1,6 @@
 //! Accepts connections: TLS 1.3, a bounded number of them, and none that dawdles.
 
+use super::idle::Requests;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
@@ -21,7 +22,7 @@ use tower::ServiceExt;
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// For the TLS handshake, and for the headers of each request.
+    /// For the TLS handshake, for the first request, and for the headers of each.
     pub headers: Duration,
     /// For requests under way when the broker is told to stop.
     pub shutdown: Duration,
@@ -62,10 +63,15 @@ pub async fn serve(listener: Listener, router: Router, stop: CancellationToken) 
         tokio::spawn(async move {
             let _permit = permit;
             let Some(stream) = handshake(&acceptor, stream, timeouts.headers).await else { return };
-            let service = service_fn(move |request| answer(router.clone(), request, peer));
+            let requests = Requests::default();
+            let counted = requests.clone();
+            let service = service_fn(move |request| counted.clone().counted(answer(router.clone(), request, peer)));
             let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-            // A connection that breaks ends itself; the operation it started goes on.
-            let _broken = watcher.watch(connection).await;
+            // A connection that breaks or idles ends; the operation it started goes on.
+            tokio::select! {
+                _broken = watcher.watch(connection) => {}
+                () = requests.have_ended(timeouts.headers) => {}
+            }
         });
     }
     drop(socket);

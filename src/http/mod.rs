@@ -2,6 +2,7 @@
 
 mod admin;
 mod devices;
+mod idle;
 mod listener;
 mod log;
 mod operations;
