@@ -67,7 +67,10 @@ impl Batcher {
         for entry in entries {
             match self.forest.learn(&self.store, &entry.proposal.tenant).await {
                 Ok(()) => sound.push(entry),
-                Err(error) => self.answer(std::iter::once(entry.reply), Err(error)),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a log cannot be appended to");
+                    let _gone = entry.reply.send(Err(error));
+                }
             }
         }
         sound
