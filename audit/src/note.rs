@@ -1,4 +1,5 @@
-//! Checkpoints: the tree's head as a signed note (C2SP signed-note, tlog-checkpoint), without extension lines.
+//! What a log key signs, as signed notes (C2SP signed-note): checkpoints, which are the tree's head (C2SP tlog-checkpoint,
+//! without extension lines), and endorsements of ingress keys. Neither can be read as the other.
 
 use crate::digest::sha256;
 use crate::leaf::InvalidSeed;
@@ -14,6 +15,8 @@ pub const MAX_NOTE: usize = 64 * 1024;
 
 /// The signature type of Ed25519 in key ids and verifier keys.
 const ED25519_TYPE: u8 = 0x01;
+/// Begins the second line of an endorsement. A checkpoint has a number there.
+const INGRESS: &str = "ingress";
 
 /// A tree's head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,17 @@ pub struct Checkpoint {
     pub size: u64,
     /// Root over them.
     pub root: Hash,
+}
+
+/// That a key is the one to seal to for the tenant whose log vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endorsement {
+    /// The log.
+    pub origin: Origin,
+    /// The ingress key's id.
+    pub id: String,
+    /// SHA-256 of the public key.
+    pub key_hash: Hash,
 }
 
 /// Why a verifier key or a note is not accepted.
@@ -44,9 +58,12 @@ pub enum NoteError {
     /// The text is no checkpoint: origin, size and root on a line each, and no more.
     #[error("the signed text is no checkpoint")]
     Checkpoint,
+    /// The text is no endorsement: origin and ingress key on a line each, and no more.
+    #[error("the signed text is no endorsement of an ingress key")]
+    Endorsement,
 }
 
-/// The Ed25519 key that signs a log's checkpoints.
+/// The Ed25519 key that signs a log's checkpoints and vouches for its tenant's ingress keys.
 pub struct LogKey {
     pair: Ed25519KeyPair,
     verifier: Verifier,
@@ -79,8 +96,19 @@ impl LogKey {
     /// A signed checkpoint. Never call it for two trees of which one does not begin with the other.
     #[must_use]
     pub fn checkpoint(&self, size: u64, root: &Hash) -> String {
+        self.sign(&format!("{}\n{size}\n{}\n", self.verifier.origin, STANDARD.encode(root)))
+    }
+
+    /// A signed statement that devices may seal to the ingress key `id`, whose public half has this SHA-256.
+    ///
+    /// `id` is visible ASCII; what is signed for any other is opened by nobody.
+    #[must_use]
+    pub fn endorse_ingress(&self, id: &str, key_hash: &Hash) -> String {
+        self.sign(&format!("{}\n{INGRESS} {id} {}\n", self.verifier.origin, STANDARD.encode(key_hash)))
+    }
+
+    fn sign(&self, text: &str) -> String {
         let Verifier { origin, id, .. } = &self.verifier;
-        let text = format!("{origin}\n{size}\n{}\n", STANDARD.encode(root));
         let signature = self.pair.sign(text.as_bytes());
         let signature = STANDARD.encode([id, signature.as_ref()].concat());
         format!("{text}\n\u{2014} {origin} {signature}\n")
@@ -154,6 +182,23 @@ impl fmt::Display for Verifier {
 /// # Errors
 /// [`NoteError`].
 pub fn open(note: &str, verifiers: &[Verifier]) -> Result<Checkpoint, NoteError> {
+    let (text, signers) = verified(note, verifiers)?;
+    let checkpoint = parse_checkpoint(text).ok_or(NoteError::Checkpoint)?;
+    if signers.contains(&&checkpoint.origin) { Ok(checkpoint) } else { Err(NoteError::Unsigned) }
+}
+
+/// Opens an endorsement of an ingress key; signatures count as in [`open`].
+///
+/// # Errors
+/// [`NoteError`].
+pub fn open_ingress(note: &str, verifiers: &[Verifier]) -> Result<Endorsement, NoteError> {
+    let (text, signers) = verified(note, verifiers)?;
+    let endorsement = parse_endorsement(text).ok_or(NoteError::Endorsement)?;
+    if signers.contains(&&endorsement.origin) { Ok(endorsement) } else { Err(NoteError::Unsigned) }
+}
+
+/// The signed text, and the names of the known keys that signed it: at least one.
+fn verified<'a>(note: &'a str, verifiers: &'a [Verifier]) -> Result<(&'a str, Vec<&'a Origin>), NoteError> {
     let (text, signatures) = split(note)?;
     let mut signers = Vec::new();
     for (name, id, signature) in signatures {
@@ -163,11 +208,7 @@ pub fn open(note: &str, verifiers: &[Verifier]) -> Result<Checkpoint, NoteError>
         }
         signers.push(verifier.origin());
     }
-    if signers.is_empty() {
-        return Err(NoteError::Unsigned);
-    }
-    let checkpoint = parse_checkpoint(text).ok_or(NoteError::Checkpoint)?;
-    if signers.contains(&&checkpoint.origin) { Ok(checkpoint) } else { Err(NoteError::Unsigned) }
+    if signers.is_empty() { Err(NoteError::Unsigned) } else { Ok((text, signers)) }
 }
 
 type Signature<'a> = (&'a str, [u8; 4], Vec<u8>);
@@ -199,4 +240,12 @@ fn parse_checkpoint(text: &str) -> Option<Checkpoint> {
     let root = STANDARD.decode(root).ok()?.try_into().ok()?;
     let checkpoint = Checkpoint { origin: Origin::new(origin).ok()?, size: size.parse().ok()?, root };
     (lines.next().is_none() && checkpoint.size.to_string() == size).then_some(checkpoint)
+}
+
+fn parse_endorsement(text: &str) -> Option<Endorsement> {
+    let (origin, line) = text.strip_suffix('\n')?.split_once('\n')?;
+    let (id, hash) = line.strip_prefix(INGRESS)?.strip_prefix(' ')?.split_once(' ')?;
+    let key_hash = STANDARD.decode(hash).ok()?.try_into().ok()?;
+    let named = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
+    Some(Endorsement { origin: Origin::new(origin).ok()?, id: id.to_owned(), key_hash }).filter(|_| named)
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 fn read_all(text: &str) {
     let _ = leaf::open(text, &[text], &[event_key(1).public_key().clone()]);
     let _ = note::open(text, &[log_key(2).verifier().clone()]);
+    let _ = note::open_ingress(text, &[log_key(2).verifier().clone()]);
     let _ = note::Verifier::parse(text);
     let _ = Receipt::parse(text).map(|receipt| receipt.verify(text.as_bytes(), &[log_key(2).verifier().clone()]));
     let _ = text.parse::<tile::Path>();
@@ -33,7 +34,8 @@ proptest! {
         let log = Log::sample(3);
         let receipt = Receipt { index: 1, proof: log.edge().inclusion_of_recent(1).unwrap(), checkpoint: log.checkpoint() };
         read_all(&text);
-        for valid in [receipt.to_text(), receipt.checkpoint, log_key(2).vkey(), "tile/1/x001/067.p/7".into(), log.events[1].leaf.clone()] {
+        let endorsement = log_key(2).endorse_ingress("1", &[7; 32]);
+        for valid in [receipt.to_text(), receipt.checkpoint, endorsement, log_key(2).vkey(), "tile/1/x001/067.p/7".into(), log.events[1].leaf.clone()] {
             read_all(&String::from_utf8_lossy(&damaged(valid.into_bytes(), &edits, cut)));
         }
     }

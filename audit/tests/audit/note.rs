@@ -1,4 +1,4 @@
-//! Checkpoints against the C2SP example and against `signed_note`; receipts against altered ones.
+//! Checkpoints and endorsements against the C2SP example and against `signed_note`; receipts against altered ones.
 
 use crate::fixture::{Log, log_key};
 use keyfold_audit::note::{self, NoteError, Verifier};
@@ -88,6 +88,61 @@ fn we_open_what_the_oracle_signs_and_nothing_else() {
         &both.replace("\n7\n", "\n7\r\n"),
     ] {
         assert_eq!(note::open(bad, &known), Err(NoteError::Malformed), "{bad}");
+    }
+}
+
+#[test]
+fn the_oracle_opens_our_endorsement_and_finds_no_checkpoint_in_it() {
+    let (key, hash) = (log_key(2), [7; 32]);
+    let endorsed = key.endorse_ingress("2026-11", &hash);
+    let opened = note::open_ingress(&endorsed, &[key.verifier().clone()]).unwrap();
+    assert_eq!(
+        (opened.origin, opened.id.as_str(), opened.key_hash),
+        (key.verifier().origin().clone(), "2026-11", hash)
+    );
+    let list = VerifierList::new(vec![Box::new(StandardVerifier::new(&key.vkey()).unwrap())]);
+    let oracle = Note::from_bytes(endorsed.as_bytes()).unwrap();
+    assert_eq!(oracle.verify(&list).unwrap().0.len(), 1);
+    let text = "broker.example/acme\ningress 2026-11 BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
+    assert_eq!(oracle.text(), text.as_bytes());
+    assert!(tlog_tiles::Checkpoint::from_bytes(oracle.text()).is_err());
+}
+
+#[test]
+fn neither_a_checkpoint_nor_an_endorsement_is_ever_the_other() {
+    let (key, known) = (log_key(2), [log_key(2).verifier().clone()]);
+    let checkpoint = key.checkpoint(7, &[7; 32]);
+    assert_eq!(note::open_ingress(&checkpoint, &known), Err(NoteError::Endorsement));
+    // The last ids would break out of their line, if anything could.
+    for id in ["1", "7", "", "a b", "7\nAAAA", "1\n7\nAAAA", "\n7", "1\n\n\u{2014} a AAAA", "\u{e9}"] {
+        let endorsed = key.endorse_ingress(id, &[7; 32]);
+        let as_checkpoint = note::open(&endorsed, &known);
+        assert!(matches!(as_checkpoint, Err(NoteError::Checkpoint | NoteError::Malformed)), "{id:?} {as_checkpoint:?}");
+        let opened = note::open_ingress(&endorsed, &known);
+        assert_eq!(opened.is_ok(), ["1", "7"].contains(&id), "{id:?} {opened:?}");
+    }
+}
+
+#[test]
+fn an_endorsement_counts_under_a_known_key_of_its_log_only() {
+    let (log, log_verifier) = signer("log.example/a");
+    let good = signed(&format!("log.example/a\ningress 1 {ROOT}\n"), &[&log]);
+    let known = [log_verifier];
+    assert_eq!(note::open_ingress(&good, &known).unwrap().id, "1");
+    assert_eq!(note::open_ingress(&good, &[log_key(2).verifier().clone()]), Err(NoteError::Unsigned));
+    assert_eq!(note::open_ingress(&good.replace("ingress 1", "ingress 2"), &known), Err(NoteError::Signature));
+    assert_eq!(note::open_ingress(&good[1..], &known), Err(NoteError::Signature));
+    let other = signed(&format!("log.example/b\ningress 1 {ROOT}\n"), &[&log]);
+    assert_eq!(note::open_ingress(&other, &known), Err(NoteError::Unsigned));
+    for bad in [
+        format!("log.example/a\nIngress 1 {ROOT}\n"),
+        format!("log.example/a\ningress 1  {ROOT}\n"),
+        format!("log.example/a\ningress 1 {ROOT}\nmore\n"),
+        format!("ingress 1 {ROOT}\n"),
+        "log.example/a\ningress 1 AAAA\n".to_owned(),
+        "log.example/a\ningress 1\n".to_owned(),
+    ] {
+        assert_eq!(note::open_ingress(&signed(&bad, &[&log]), &known), Err(NoteError::Endorsement), "{bad}");
     }
 }
 
