@@ -171,8 +171,8 @@ async fn begin(writer: &mut sqlx::AnyConnection) -> Result<Transaction<'_, Any>,
 /// While one request is at the provider, another that is refused must not look like the first one's outcome.
 fn refused_as(proposal: &Proposal<Change>, view: &View) -> Kind {
     let restore = proposal.change.restore().and_then(|id| view.restores.get(&id));
-    if restore.is_some_and(|restore| restore.flight.is_some()) && !matches!(proposal.change, Change::FinishRelease(..))
-    {
+    // A refused finish has ended its own flight by now; if one is still under way, it is another's.
+    if restore.is_some_and(|restore| restore.flight.is_some()) {
         Kind::RestoreFetchDenied
     } else {
         proposal.refused_as
@@ -203,3 +203,6 @@ impl Signer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+use super::super::gate::{self, Change, ReleaseRequest};
+use super::super::view::View;
+use super::super::{Principal, Proposal};
+use super::refused_as;
+use crate::error::Refusal;
+use crate::store::restores::{Restore, RestoreState};
+use audit::event::{Event, Kind, Outcome};
+use uuid::Uuid;
+
+const RESTORE: Uuid = Uuid::from_u128(1);
+const DEVICE: Uuid = Uuid::from_u128(2);
+
+/// A restore that the release `flight` has begun.
+fn under_way(flight: Uuid) -> View {
+    let mut view = View::default();
+    view.insert_restore(Restore {
+        id: RESTORE,
+        tenant: "acme".into(),
+        user: "alice".into(),
+        device: DEVICE,
+        records: Vec::new(),
+        receive_key: Vec::new(),
+        reason: String::new(),
+        policy_digest: [0; 32],
+        approvals: 0,
+        transcript: [0; 32],
+        state: RestoreState::Releasing,
+        flight: Some(flight),
+        answer: None,
+        leaf_index: None,
+        not_before: 0,
+        expires_at: 1_000,
+        changed_at: 0,
+    });
+    view
+}
+
+/// The answer of the release `flight`, whose device was revoked while the provider worked.
+fn finish(flight: Uuid) -> Proposal<Change> {
+    let (transcript, policy_digest) = ([0; 32], [0; 32]);
+    let release = ReleaseRequest { restore: RESTORE, flight, transcript, keks: Vec::new(), policy_digest };
+    Proposal {
+        tenant: "acme".into(),
+        nonce: None,
+        principal: Some(Principal { user: "alice".into(), device: DEVICE }),
+        change: Change::FinishRelease(release, Vec::new()),
+        event: Event::new(Kind::RestoreReleased, Outcome::OK),
+        refused_as: Kind::RestoreDenied,
+        subject: "alice".into(),
+    }
+}
+
+#[test]
+fn a_refused_release_concludes_its_own_intent_and_no_other() {
+    let (own, other) = (Uuid::from_u128(3), Uuid::from_u128(4));
+    for (flight, expected, state) in
+        [(own, Kind::RestoreDenied, RestoreState::Failed), (other, Kind::RestoreFetchDenied, RestoreState::Releasing)]
+    {
+        let (mut view, mut proposal) = (under_way(flight), finish(own));
+        let refused = gate::pass(&mut proposal, &mut view, 0, 500).unwrap_err();
+        assert_eq!(refused, Refusal::TenantInactive, "no tenant is active in this view");
+        assert_eq!(refused_as(&proposal, &view), expected);
+        assert_eq!(view.restores[&RESTORE].state, state);
+    }
+}
