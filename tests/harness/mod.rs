@@ -4,11 +4,12 @@
 
 pub mod raw;
 
-pub use raw::Raw;
+pub use raw::{Answer, Raw};
 
 use device::{Broker as Address, Device, DeviceInfo};
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
+use sqlx::{Connection, Row};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -197,7 +198,24 @@ impl Broker {
     pub async fn enrol(&self, tenant: &str, user: &str) -> Device {
         let code = self.code(tenant, user).await.parse().unwrap();
         let info = DeviceInfo { name: "phone".parse().unwrap(), platform: "test".parse().unwrap() };
-        Device::enrol(self.address(), tenant.parse().unwrap(), code, info).await.unwrap()
+        Device::enrol(self.address(), tenant.parse().unwrap(), code, info, None).await.unwrap()
+    }
+
+    /// How many keys the software provider has unwrapped since the start, the canary of each registered KEK included.
+    pub async fn unwraps(&self) -> u32 {
+        let metric = "keyfold_provider_seconds_count{provider=\"software\",operation=\"unwrap\",outcome=\"ok\"} ";
+        let metrics = self.text("/metrics").await;
+        metrics.lines().find_map(|line| line.strip_prefix(metric)).map_or(0, |count| count.parse().unwrap())
+    }
+
+    /// Changes the database behind the broker's back; gives the first column of the first row, where there is one.
+    pub async fn sql(&self, statement: &'static str) -> Option<String> {
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite:{}", self.path("keyfold.db").display());
+        let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+        let row = sqlx::query(statement).fetch_optional(&mut database).await.unwrap();
+        database.close().await.unwrap();
+        row.and_then(|row| row.try_get(0).ok())
     }
 
     /// Takes access away.

@@ -3,9 +3,9 @@
 use super::Broker;
 use protocol::encoding::{Base64Url, from_json};
 use protocol::jws::{CONTENT_TYPE, DeviceKey, Signer};
-use protocol::messages::{Enrol, Enrolled, OpenRestore, RestoreOpened, Wrap};
+use protocol::messages::{Enrol, Enrolled, RestoreOpened, Wrap};
 use protocol::record::{KeySchedule, RecordName, SUITE, WrappingSecret, seal_bundle};
-use protocol::sealing::{Info, OpeningKey, seal};
+use protocol::sealing::{Info, OpeningKey, SealingKey, seal};
 use reqwest::header;
 use secret::Secret;
 use serde::de::DeserializeOwned;
@@ -54,19 +54,20 @@ impl fmt::Debug for Answer {
 impl Raw {
     /// Enrols a new P-256 key.
     pub async fn enrol(broker: &Broker, tenant: &str, user: &str) -> Self {
+        Self::enrol_key(broker, tenant, user, DeviceKey::generate_p256()).await
+    }
+
+    /// Enrols this key.
+    pub async fn enrol_key(broker: &Broker, tenant: &str, user: &str, key: DeviceKey) -> Self {
         let code = broker.code(tenant, user).await;
-        let key = DeviceKey::generate_p256();
         let answer = Self::try_enrol(broker, tenant, &code, &key).await;
         Self { key, enrolled: answer.json(), http: broker.http().clone(), base: broker.url("") }
     }
 
     /// Tries to enrol `key`.
     pub async fn try_enrol(broker: &Broker, tenant: &str, code: &str, key: &DeviceKey) -> Answer {
-        let payload = Enrol {
-            code: code.parse().unwrap(),
-            name: "raw".parse().unwrap(),
-            platform: "test".parse().unwrap(),
-        };
+        let payload =
+            Enrol { code: code.parse().unwrap(), name: "raw".parse().unwrap(), platform: "test".parse().unwrap() };
         let path = format!("/v1/tenants/{tenant}/devices");
         let nonce = nonce(broker.http(), &broker.url("")).await;
         let signer = Signer::Jwk(key.public().clone());
@@ -109,12 +110,17 @@ impl Raw {
 
     /// A backup of `material` that this broker should accept.
     pub fn wrap(&self, kind: &str, generation: u64, material: &[u8]) -> Wrap {
+        self.wrap_as(Uuid::new_v4(), kind, generation, material)
+    }
+
+    /// [`Self::wrap`] under a record id of the test's choice.
+    pub fn wrap_as(&self, record: Uuid, kind: &str, generation: u64, material: &[u8]) -> Wrap {
         let name = RecordName {
             tenant: self.enrolled.tenant.clone(),
             user: self.enrolled.user.clone(),
             kind: kind.parse().unwrap(),
             generation,
-            record: Uuid::new_v4(),
+            record,
             device: self.id(),
             suite: SUITE,
         };
@@ -134,10 +140,15 @@ impl Raw {
         }
     }
 
+    /// Sends a backup.
+    pub async fn send_wrap(&self, wrap: &Wrap) -> Answer {
+        self.post(&self.path("/records"), &serde_json::to_value(wrap).unwrap()).await
+    }
+
     /// Backs up and succeeds.
     pub async fn backup(&self, kind: &str, generation: u64, material: &[u8]) -> Wrap {
         let wrap = self.wrap(kind, generation, material);
-        let answer = self.post(&self.path("/records"), &serde_json::to_value(&wrap).unwrap()).await;
+        let answer = self.send_wrap(&wrap).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         wrap
     }
@@ -145,15 +156,16 @@ impl Raw {
     /// Opens a restore of the newest record of a kind and succeeds.
     pub async fn open(&self, kind: &str) -> (RestoreOpened, OpeningKey) {
         let receive = OpeningKey::generate();
-        let ask = OpenRestore {
-            records: Vec::new(),
-            kinds: vec![kind.parse().unwrap()],
-            receive_key: Base64Url(receive.public().clone()),
-            reason: "test".parse().unwrap(),
-        };
-        let answer = self.post(&self.path("/restores"), &serde_json::to_value(&ask).unwrap()).await;
+        let answer = self.ask(json!({"kinds": [kind]}), receive.public()).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         (answer.json(), receive)
+    }
+
+    /// Asks for a restore of `selection`: `{"kinds": [..]}` or `{"records": [..]}`.
+    pub async fn ask(&self, mut selection: Value, receive: &SealingKey) -> Answer {
+        selection["receive_key"] = serde_json::to_value(Base64Url(receive.clone())).unwrap();
+        selection["reason"] = "test".into();
+        self.post(&self.path("/restores"), &selection).await
     }
 
     /// Asks for the release of a restore.
