@@ -7,6 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsage
 use secret::Secret;
 use std::fs;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,19 @@ pub struct Init {
 }
 
 impl Init {
+    /// With the defaults of the command line.
+    pub(super) fn local(dir: PathBuf) -> Self {
+        Self { dir, host: "localhost".into(), port: 8443, address: Ipv4Addr::LOCALHOST.into() }
+    }
+
     pub(super) fn run(self) -> Result<(), Failure> {
+        self.make()?;
+        let dir = self.dir.display();
+        output::line(&format!("made {dir}: run `keyfold serve --config {dir}/keyfold.toml`"))
+    }
+
+    /// Makes the folder and all that is in it.
+    pub(super) fn make(&self) -> Result<(), Failure> {
         fs::create_dir(&self.dir).map_err(|error| format!("`{}` cannot be made: {error}", self.dir.display()))?;
         fs::set_permissions(&self.dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
         self.write_certificates()?;
@@ -38,9 +51,7 @@ impl Init {
         let keystore = self.dir.join("keystore.json");
         Keystore::create(&keystore, &passphrase)?;
         Software::open(&keystore, &passphrase)?.create_key("root")?;
-        self.write("keyfold.toml", self.config().as_bytes())?;
-        let dir = self.dir.display();
-        output::line(&format!("made {dir}: run `keyfold serve --config {dir}/keyfold.toml`"))
+        self.write("keyfold.toml", self.config().as_bytes())
     }
 
     fn config(&self) -> String {

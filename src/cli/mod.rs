@@ -1,12 +1,14 @@
 //! The command line: one file per command.
 
 mod admin;
+mod bench;
 mod device;
 mod init;
 mod keystore;
 mod output;
 mod serve;
 mod verify;
+mod vkey;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ enum Command {
     Keystore(keystore::Keystore),
     /// Check an exported log offline.
     Verify(verify::Verify),
+    /// Measure how many durable leaves a second this machine gives.
+    Bench(bench::Bench),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
 }
@@ -63,6 +67,7 @@ impl Command {
             Self::Device(device) => device.run(),
             Self::Keystore(keystore) => keystore.run(),
             Self::Verify(verify) => verify.run(),
+            Self::Bench(bench) => bench.run(),
             Self::Openapi => output::json(&crate::http::openapi()),
         }
     }

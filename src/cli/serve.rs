@@ -114,7 +114,7 @@ fn record_metrics() -> Result<PrometheusHandle, Failure> {
 }
 
 /// Opens database, keys and providers; without the root key it goes no further.
-async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>), Failure> {
+pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>), Failure> {
     let database = config.database_path();
     let store = Store::open(&format!("sqlite:{}", database.display())).await?;
     let floor = log::latest_change(&mut *store.reader().await?).await?;
@@ -235,7 +235,7 @@ fn stop_on_signal(stop: &CancellationToken) -> Result<(), Failure> {
 }
 
 /// Waits until the committer has written what it was given, then closes the files.
-async fn close(broker: Arc<Broker>, committer: JoinHandle<()>) {
+pub(super) async fn close(broker: Arc<Broker>, committer: JoinHandle<()>) {
     let store = broker.store.clone();
     drop(broker);
     let _late = tokio::time::timeout(Duration::from_secs(10), committer).await;

@@ -1,0 +1,111 @@
+//! `keyfold bench`: how many durable leaves a second this machine and its disk give.
+
+use super::init::Init;
+use super::{Failure, output, serve};
+use crate::broker::Broker;
+use crate::caller::{AdminCaller, Newcomer, Source};
+use crate::commit::{Change, Principal, Proposal};
+use crate::config::Config;
+use crate::error::Error;
+use crate::ops;
+use audit::event::{Event, Kind, Outcome};
+use clap::Args;
+use protocol::jws::DeviceKey;
+use protocol::messages::Enrol;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// Devices that ask, and how many requests of each wait at a time.
+const DEVICES: usize = 64;
+const WAITING: usize = 16;
+const TENANT: &str = "bench";
+
+/// Measure how many durable leaves a second the committer writes on this machine: each is signed, gated by the standing
+/// of a device, spends a nonce, and is in the database before the next one of its kind begins. Nothing else runs.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// A folder on the disk to measure; a folder is made in it, and removed.
+    folder: PathBuf,
+    /// For how long.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+}
+
+impl Bench {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let folder = self.folder.join(format!("keyfold-bench-{}", std::process::id()));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let measured = runtime.block_on(measure(&folder, Duration::from_secs(self.seconds)));
+        std::fs::remove_dir_all(&folder)?;
+        output::line(&format!("{:.0} durable leaves per second", measured?))
+    }
+}
+
+async fn measure(folder: &Path, time: Duration) -> Result<f64, Failure> {
+    Init::local(folder.into()).make()?;
+    let (broker, committer) = serve::open(&Config::read(&folder.join("keyfold.toml"))?).await?;
+    let devices = devices(&broker).await?;
+    let until = Instant::now() + time;
+    let mut asking = JoinSet::new();
+    for device in devices.iter().cycle().take(DEVICES * WAITING) {
+        asking.spawn(ask(broker.clone(), device.clone(), until));
+    }
+    let mut leaves = 0_u32;
+    while let Some(asked) = asking.join_next().await {
+        leaves += asked??;
+    }
+    serve::close(broker, committer).await;
+    Ok(f64::from(leaves) / time.as_secs_f64())
+}
+
+/// Enrolled devices, each of a user of its own.
+async fn devices(broker: &Broker) -> Result<Vec<Principal>, Failure> {
+    let source = Source { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), agent: None };
+    let admin = AdminCaller { actor: "bench".into(), source: source.clone() };
+    ops::admin::create_tenant(broker, &admin, (TENANT, TENANT, Some(1))).await?;
+    let mut devices = Vec::with_capacity(DEVICES);
+    for number in 0..DEVICES {
+        let user = format!("user-{number}");
+        ops::admin::create_user(broker, &admin, TENANT, &user).await?;
+        let expiry = broker.clock.now() + 60_000;
+        let code = ops::admin::create_code(broker, &admin, TENANT, (&user, expiry)).await?;
+        let key = DeviceKey::generate_p256().public().clone();
+        let nonce = (Uuid::new_v4().into_bytes(), expiry);
+        let newcomer = Newcomer { tenant: TENANT.parse()?, key, nonce, source: source.clone() };
+        let ask = Enrol { code, name: "bench".parse()?, platform: "bench".parse()? };
+        let device = ops::enrol::enrol(broker, &newcomer, ask).await?.device;
+        devices.push(Principal { user, device });
+    }
+    Ok(devices)
+}
+
+/// One request after the other; gives how many were durable in time.
+async fn ask(broker: Arc<Broker>, asker: Principal, until: Instant) -> Result<u32, Error> {
+    let mut leaves = 0;
+    loop {
+        let now = broker.clock.now();
+        let event = Event::new(Kind::RestoreRequested, Outcome::OK)
+            .device(asker.device.to_string())
+            .user(&*asker.user)
+            .correlation(Uuid::now_v7())
+            .policy_digest(broker.policies.digest());
+        let proposal = Proposal {
+            tenant: TENANT.into(),
+            nonce: Some((Uuid::new_v4().into_bytes(), now)),
+            principal: Some(asker.clone()),
+            change: Change::Remark,
+            event,
+            refused_as: Kind::RestoreDenied,
+            subject: asker.user.clone(),
+        };
+        broker.committer.commit(proposal).await?;
+        if Instant::now() >= until {
+            return Ok(leaves);
+        }
+        leaves += 1;
+    }
+}
