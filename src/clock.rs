@@ -1,7 +1,7 @@
-//! The only `now`. It never runs backwards: nonces and deadlines hang on it.
+//! The only `now`. It never runs backwards, and never stands still: nonces and deadlines hang on it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Unix milliseconds.
 pub type Timestamp = i64;
@@ -9,52 +9,83 @@ pub type Timestamp = i64;
 /// How far the system clock may step back unremarked, in milliseconds.
 const TOLERANCE: i64 = 1_000;
 
-/// A clock that holds still rather than run backwards, also over a restart.
+/// A clock that goes on by the machine's stopwatch when the system clock steps back, also over a restart.
 #[derive(Debug)]
 pub struct Clock {
-    latest: AtomicI64,
-    steps_back: AtomicI64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The time shown when the stopwatch was started.
+    base: Timestamp,
+    stopwatch: Instant,
+    /// What the system clock showed last.
+    system: Timestamp,
+    step_back: i64,
 }
 
 impl Clock {
     /// Starts no earlier than `floor`, the latest time that the database has seen.
     #[must_use]
     pub fn starting_at(floor: Timestamp) -> Self {
-        Self { latest: AtomicI64::new(floor), steps_back: AtomicI64::new(0) }
+        Self { state: Mutex::new(State { base: floor, stopwatch: Instant::now(), system: floor, step_back: 0 }) }
     }
 
     /// Unix milliseconds, never less than it has said before.
     pub fn now(&self) -> Timestamp {
+        let mut state = self.state();
         let system = system_time();
-        let latest = self.latest.fetch_max(system, Ordering::Relaxed);
-        if system + TOLERANCE < latest {
-            self.steps_back.fetch_max(latest - system, Ordering::Relaxed);
+        if system + TOLERANCE < state.system {
+            state.step_back = state.step_back.max(state.system - system);
         }
-        system.max(latest)
+        state.system = system;
+        let elapsed = i64::try_from(state.stopwatch.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let steady = state.base.saturating_add(elapsed);
+        if system > steady {
+            (state.base, state.stopwatch) = (system, Instant::now());
+        }
+        system.max(steady)
     }
 
     /// The widest step back since the last call, in milliseconds: recorded, not trusted.
     pub fn take_step_back(&self) -> Option<i64> {
-        Some(self.steps_back.swap(0, Ordering::Relaxed)).filter(|step| *step > 0)
+        Some(std::mem::take(&mut self.state().step_back)).filter(|step| *step > 0)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("invariant: nothing panics while holding this lock")
     }
 }
 
 fn system_time() -> Timestamp {
-    // INVARIANT: a system clock before 1970 reads as 1970; the floor then holds the clock still.
+    // INVARIANT: a system clock before 1970 reads as 1970; the offset then stays where it was.
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, system_time};
+    use super::Clock;
+
+    const HOUR: i64 = 3_600_000;
 
     #[test]
-    fn holds_still_when_the_system_clock_is_behind_and_says_so() {
+    fn goes_on_from_its_floor_when_the_system_clock_is_behind_and_says_so_once() {
         let ahead = system_time() + 3_600_000;
         let clock = Clock::starting_at(ahead);
-        assert_eq!((clock.now(), clock.now()), (ahead, ahead));
+        let first = clock.now();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(first >= ahead && clock.now() >= first + 20);
         assert!(clock.take_step_back().is_some_and(|step| step > 3_500_000));
+        clock.now();
+        assert_eq!(clock.take_step_back(), None);
+    }
+
+    #[test]
+    fn follows_a_system_clock_that_is_ahead() {
+        let clock = Clock::starting_at(system_time() - 3_600_000);
+        assert!((clock.now() - system_time()).abs() < 1_000);
         assert_eq!(clock.take_step_back(), None);
     }
 }

@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use secret::Secret;
 
 /// How long a nonce is good for, in milliseconds.
-const LIFETIME: i64 = 5 * 60 * 1_000;
+pub const LIFETIME: i64 = 5 * 60 * 1_000;
 /// Expiry (8 bytes), random (16), truncated HMAC-SHA256 (16).
 const LEN: usize = 40;
 const AUTHENTICATED: usize = 24;

@@ -2,8 +2,9 @@
 
 use crate::broker::Broker;
 use crate::clock::Timestamp;
-use crate::commit::{Change, Proposal, Upkeep};
+use crate::commit::{Change, CommitError, Proposal, Upkeep};
 use crate::error::{Error, Refusal};
+use crate::nonce::LIFETIME;
 use crate::store::broker_keys::Purpose;
 use crate::store::log;
 use crate::store::restores::{self, Restore, RestoreState};
@@ -31,9 +32,16 @@ pub async fn sweep(broker: &Broker) -> Result<(), Error> {
             expire(broker, restore).await?;
         }
     }
-    broker.committer.upkeep(Upkeep::ForgetNonces(now)).await?;
+    forget_nonces(broker).await?;
     broker.limits.forget_idle();
     keep_logs_alive(broker, now).await
+}
+
+/// Spent nonces go when nobody can use them again: not a request that still waits for its turn, and not after a restart
+/// with an earlier clock, which goes back no further than the log.
+async fn forget_nonces(broker: &Broker) -> Result<(), Error> {
+    let known = log::latest_change(&mut *broker.store.reader().await?).await?;
+    Ok(broker.committer.upkeep(Upkeep::ForgetNonces(known - LIFETIME)).await?)
 }
 
 /// An interrupted release has released nothing: it gets its outcome, and the device may ask again.
@@ -64,10 +72,10 @@ async fn expire(broker: &Broker, restore: Restore) -> Result<(), Error> {
     passed_by(broker.committer.commit(proposal(&restore, Change::Expire(restore.id), event)).await)
 }
 
-/// The restore moved on between the look and the change: there is nothing left to do.
+/// Not in the way of the others: a restore that moved on between the look and the change, and a log that is frozen.
 fn passed_by<T>(result: Result<T, Error>) -> Result<(), Error> {
     match result {
-        Ok(_) | Err(Error::Refused(Refusal::RestoreOver)) => Ok(()),
+        Ok(_) | Err(Error::Refused(Refusal::RestoreOver) | Error::Commit(CommitError::LogInconsistent { .. })) => Ok(()),
         Err(error) => Err(error),
     }
 }
@@ -88,6 +96,9 @@ fn proposal(restore: &Restore, change: Change, event: Event) -> Proposal<Change>
 async fn keep_logs_alive(broker: &Broker, now: Timestamp) -> Result<(), Error> {
     let heads = log::heads(&mut *broker.store.reader().await?).await?;
     let step_back = broker.clock.take_step_back();
+    if let Some(ms) = step_back {
+        tracing::warn!(ms, "the system clock went back; the broker goes on from the latest time it knows");
+    }
     for head in heads {
         if now - head.changed_at >= HEARTBEAT || step_back.is_some() {
             heartbeat(broker, head.tenant.clone(), step_back).await?;
@@ -108,8 +119,7 @@ async fn heartbeat(broker: &Broker, tenant: String, step_back: Option<i64>) -> R
         refused_as: Kind::LogHeartbeat,
         subject: String::new(),
     };
-    broker.committer.commit(proposal).await?;
-    Ok(())
+    passed_by(broker.committer.commit(proposal).await)
 }
 
 /// A new ingress key every 30 days; old ones still open what was sealed before.
