@@ -59,32 +59,33 @@ impl Clock {
 }
 
 fn system_time() -> Timestamp {
-    // INVARIANT: a system clock before 1970 reads as 1970; the offset then stays where it was.
+    // INVARIANT: a system clock before 1970 reads as 1970; the clock then goes on from its floor.
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Clock;
+    use super::{Clock, system_time};
+    use std::time::Duration;
 
     const HOUR: i64 = 3_600_000;
 
     #[test]
     fn goes_on_from_its_floor_when_the_system_clock_is_behind_and_says_so_once() {
-        let ahead = system_time() + 3_600_000;
+        let ahead = system_time() + HOUR;
         let clock = Clock::starting_at(ahead);
         let first = clock.now();
         std::thread::sleep(Duration::from_millis(20));
         assert!(first >= ahead && clock.now() >= first + 20);
-        assert!(clock.take_step_back().is_some_and(|step| step > 3_500_000));
+        assert!(clock.take_step_back().is_some_and(|step| step > HOUR - 1_000));
         clock.now();
         assert_eq!(clock.take_step_back(), None);
     }
 
     #[test]
     fn follows_a_system_clock_that_is_ahead() {
-        let clock = Clock::starting_at(system_time() - 3_600_000);
+        let clock = Clock::starting_at(system_time() - HOUR);
         assert!((clock.now() - system_time()).abs() < 1_000);
         assert_eq!(clock.take_step_back(), None);
     }
