@@ -15,7 +15,7 @@ pub(crate) mod users;
 
 use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, Executor, Row, SqlSafeStr, pool::PoolConnection};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor, Row, SqlSafeStr, pool::PoolConnection};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ fn pool(connections: u32) -> AnyPoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        // SQLite ends a transaction by itself when the disk fails; sqlx counts it as open and begins no other.
+        .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // FULL: a commit that was answered survives a power cut. The pages of deleted rows are overwritten.
