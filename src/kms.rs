@@ -112,7 +112,10 @@ impl Guarded {
             let _permit = self.permits.acquire().await.expect("invariant: this semaphore is never closed");
             let backoff =
                 ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_max_times(3).with_jitter();
-            (|| call(&*self.provider)).retry(backoff).when(is_passing).adjust(as_asked).await
+            // Who is asked to wait for longer than there is, is told so instead of made to wait.
+            let in_time = |wait: &Duration| *wait < self.limits.deadline;
+            let wait = |error: &Error, backoff| as_asked(error, backoff).filter(in_time);
+            (|| call(&*self.provider)).retry(backoff).when(is_passing).adjust(wait).await
         };
         timeout(self.limits.deadline, attempts).await.unwrap_or(Err(Error::Unavailable { retry_after: None }))
     }
