@@ -56,9 +56,8 @@ pub struct Tenant {
     pub unattested_days: Option<u32>,
     /// When it was made.
     pub created_at: i64,
-    /// The verifier key of its log (C2SP signed-note): pin it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vkey: Option<String>,
+    /// The verifier key of its log (C2SP signed-note): pin it, and hand it out with enrolment codes.
+    pub vkey: String,
 }
 
 /// Asks to register a KEK; it is tried with a canary first.

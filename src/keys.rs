@@ -62,6 +62,8 @@ pub struct IngressKey {
     pub created_at: Timestamp,
     /// The private half.
     pub opening: OpeningKey,
+    /// The log key's signature for id and public half, as devices demand it.
+    pub endorsement: String,
 }
 
 /// An ingress key is still accepted for so long after it was followed by another, in milliseconds.
@@ -154,11 +156,10 @@ impl Keys {
     pub(crate) fn open_tenant(&self, tenant: &str, rows: &[BrokerKey]) -> Result<TenantKeys, KeyError> {
         let log = rows.iter().find(|key| key.purpose == Purpose::Log).ok_or(KeyError::Missing(Purpose::Log))?;
         let ingress = rows.iter().filter(|key| key.purpose == Purpose::Ingress);
-        let origin = self.origin(tenant)?;
-        Ok(TenantKeys {
-            log: LogKey::from_seed(&origin, &unseal(&self.seal, log)?).map_err(|_| KeyError::Sealed(Purpose::Log))?,
-            ingress: ingress.map(|key| open_ingress(&self.seal, key)).collect::<Result<_, KeyError>>()?,
-        })
+        let seed = unseal(&self.seal, log)?;
+        let log = LogKey::from_seed(&self.origin(tenant)?, &seed).map_err(|_| KeyError::Sealed(Purpose::Log))?;
+        let ingress = ingress.map(|key| open_ingress(&self.seal, key, &log)).collect::<Result<_, KeyError>>()?;
+        Ok(TenantKeys { log, ingress })
     }
 
     /// Makes the next use of the tenant's keys read them anew.
@@ -189,9 +190,10 @@ impl Keys {
     }
 }
 
-fn open_ingress(seal: &RandomizedNonceKey, key: &BrokerKey) -> Result<IngressKey, KeyError> {
+fn open_ingress(seal: &RandomizedNonceKey, key: &BrokerKey, log: &LogKey) -> Result<IngressKey, KeyError> {
     let opening = OpeningKey::from_seed(&unseal(seal, key)?).map_err(|_| KeyError::Sealed(Purpose::Ingress))?;
-    Ok(IngressKey { id: key.id, created_at: key.created_at, opening })
+    let endorsement = log.endorse_ingress(&key.id.to_string(), &opening.public().hash());
+    Ok(IngressKey { id: key.id, created_at: key.created_at, opening, endorsement })
 }
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {

@@ -1,4 +1,4 @@
-use crate::{ReceiptRefused, StateError};
+use crate::{IngressRefused, ReceiptRefused, StateError};
 use protocol::{
     encoding::Malformed,
     messages::Problem,
@@ -36,6 +36,12 @@ pub enum Error {
     /// What the broker did is not proven to be in the tenant's log. Do not repeat: report it.
     #[error("the log does not prove it: {0}")]
     Receipt(#[from] ReceiptRefused),
+    /// The log key is another than the one that the caller expected at enrolment. Nothing was kept: report it.
+    #[error("the tenant's log key is not the one expected")]
+    OtherLogKey,
+    /// The key to seal to is not vouched for by the tenant's log key. The one before stays in use: report it.
+    #[error("the ingress key is not the tenant's: {0}")]
+    Ingress(#[from] IngressRefused),
     /// The record was made with a passphrase, and none was given.
     #[error("the record of kind `{0}` needs its passphrase")]
     PassphraseNeeded(Kind),
@@ -86,6 +92,8 @@ impl Error {
             | Self::Answer
             | Self::Contradiction(_)
             | Self::Receipt(_)
+            | Self::OtherLogKey
+            | Self::Ingress(_)
             | Self::PassphraseNeeded(_)
             | Self::WrongPassphrase
             | Self::Released

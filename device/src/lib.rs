@@ -7,7 +7,8 @@
 //!
 //! let broker = Broker { url: "https://keyfold.example".into(), roots_pem: "-----BEGIN CERTIFICATE-----..".into() };
 //! let info = DeviceInfo { name: "Alice's phone".parse()?, platform: "Android 17".parse()? };
-//! let mut device = Device::enrol(broker, "acme".parse()?, code, info).await?;
+//! let pinned = device::Verifier::parse("keyfold.example/acme+5b1e4f2a+AT..").ok();
+//! let mut device = Device::enrol(broker, "acme".parse()?, code, info, pinned.as_ref()).await?;
 //! device.backup(&"identity".parse()?, &secret, None).await?;
 //!
 //! let asked = RestoreRequest { selection: Selection::Kinds(vec!["identity".parse()?]), reason: "new phone".parse()? };
@@ -20,14 +21,17 @@
 mod backup;
 mod connection;
 mod error;
+mod ingress;
 mod receipt;
 mod restore;
 mod state;
 mod state_file;
 
+pub use audit::note::{NoteError, Verifier};
 pub use backup::BackedUp;
 pub use connection::Broker;
 pub use error::Error;
+pub use ingress::IngressRefused;
 pub use receipt::{Proven, ReceiptRefused};
 pub use restore::{Pending, RestoreRequest, RestoredKey, Selection};
 pub use state_file::{StateError, StateFile};
@@ -60,12 +64,18 @@ pub struct Device {
 }
 
 impl Device {
-    /// Enrols a new Ed25519 key with a one-time code and pins the tenant's log keys. Not repeated when the answer is lost:
-    /// the code may be spent.
+    /// Enrols a new Ed25519 key with a one-time code and pins the tenant's log key: only `log_key`, where it is known
+    /// beforehand; else what the broker offers is believed. Not repeated when the answer is lost: the code may be spent.
     ///
     /// # Errors
     /// [`Error`]; see its variants.
-    pub async fn enrol(broker: Broker, tenant: TenantId, code: EnrolmentCode, info: DeviceInfo) -> Result<Self, Error> {
+    pub async fn enrol(
+        broker: Broker,
+        tenant: TenantId,
+        code: EnrolmentCode,
+        info: DeviceInfo,
+        log_key: Option<&Verifier>,
+    ) -> Result<Self, Error> {
         let key = DeviceKey::generate_ed25519();
         let stored_key = key.to_pkcs8();
         let signer = Signer::Jwk(key.public().clone());
@@ -75,7 +85,11 @@ impl Device {
         if enrolled.tenant != tenant {
             return Err(Error::Contradiction("another tenant than the one enrolled in"));
         }
-        receipt::verifiers(&enrolled.log)?;
+        let offered = receipt::verifiers(&enrolled.log)?;
+        if log_key.is_some_and(|expected| offered.iter().any(|offered| offered != expected)) {
+            return Err(Error::OtherLogKey);
+        }
+        ingress::verify(&enrolled.ingress, &offered)?;
         connection.sign_as(Signer::Kid(enrolled.device.to_string()));
         let state = State {
             version: state::VERSION,
@@ -131,15 +145,17 @@ impl Device {
         &self.state.user
     }
 
-    /// Asks the broker for the device's status, and takes over the current ingress key.
+    /// Asks the broker for the device's status, and takes over the current ingress key if the tenant's log key vouches
+    /// for it.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`]; after any, the device seals to the key it knew before.
     pub async fn status(&mut self) -> Result<DeviceStatus, Error> {
         let status: DeviceStatus = self.connection.fetch(&self.path("")).await?;
         if status.device != self.state.device || status.user != self.state.user || status.tenant != self.state.tenant {
             return Err(Error::Contradiction("the status of another device"));
         }
+        ingress::verify(&status.ingress, &receipt::verifiers(&self.state.log)?)?;
         if status.state == DeviceState::Active && status.ingress != self.state.ingress {
             self.state.ingress = status.ingress.clone();
             self.save()?;

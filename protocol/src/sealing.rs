@@ -6,6 +6,7 @@ use crate::{
     record::Context,
     transcript::Transcript,
 };
+use aws_lc_rs::digest;
 use hpke::{
     Deserializable, Kem, OpModeR, OpModeS, Serializable,
     aead::{AeadTag, AesGcm256},
@@ -97,6 +98,15 @@ pub struct BadSealingKey;
 pub struct SealingKey {
     bytes: Box<[u8; PUBLIC_KEY_LEN]>,
     parsed: Box<PublicKey>,
+}
+
+impl SealingKey {
+    /// SHA-256 of the key's bytes: what an endorsement names it by.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        let digest = digest::digest(&digest::SHA256, self.as_ref());
+        digest.as_ref().try_into().expect("invariant: SHA-256 gives 32 bytes")
+    }
 }
 
 impl AsRef<[u8]> for SealingKey {

@@ -82,7 +82,7 @@ enum Thing {
         /// The folder to make.
         #[arg(long)]
         out: PathBuf,
-        /// The tenant's verifier key, pinned when it was created.
+        /// The verifier key of the tenant's log, pinned when it was created, or a file with it.
         #[arg(long)]
         vkey: String,
     },
@@ -211,7 +211,7 @@ impl Tenant {
             Self::Create { id, name, unattested_days } => {
                 let ask = api::CreateTenant { name: name.unwrap_or_else(|| id.clone()), id, unattested_days };
                 let made: api::Tenant = client.post("", &ask).await?;
-                client.show(&made, |tenant| tenant.vkey.clone().unwrap_or_default())
+                client.show(&made, |tenant| tenant.vkey.clone())
             }
             Self::List => {
                 let row = |tenant: &api::Tenant| {

@@ -1,6 +1,6 @@
 //! `keyfold device`: a device on a computer, its keys in an encrypted file.
 
-use super::{Failure, block_on, output};
+use super::{Failure, block_on, output, vkey};
 use crate::config::secret_file;
 use ::device::{Broker, DeviceInfo, RestoreRequest, Selection, StateFile};
 use clap::{Args, Subcommand};
@@ -66,6 +66,11 @@ struct Enrol {
     /// A file with the one-time code.
     #[arg(long)]
     code_file: PathBuf,
+    /// The verifier key of the tenant's log, or a file with it: a broker that shows another is refused.
+    ///
+    /// Ask the administrator for it. Without it, whoever terminates TLS now is believed from now on.
+    #[arg(long)]
+    vkey: Option<String>,
     /// What people call this device.
     #[arg(long)]
     name: String,
@@ -113,9 +118,10 @@ impl Enrol {
     async fn run(self, file: StateFile) -> Result<(), Failure> {
         let code = secret_file(&self.code_file)?;
         let code: EnrolmentCode = std::str::from_utf8(&code)?.parse()?;
+        let pinned = self.vkey.as_deref().map(vkey::read).transpose()?;
         let broker = Broker { url: self.url, roots_pem: fs::read_to_string(self.ca)? };
         let info = DeviceInfo { name: self.name.parse()?, platform: std::env::consts::OS.parse()? };
-        let device = ::device::Device::enrol(broker, self.tenant, code, info).await?.kept_in(file)?;
+        let device = ::device::Device::enrol(broker, self.tenant, code, info, pinned.as_ref()).await?.kept_in(file)?;
         output::line(&format!("enrolled as device {} of {}", device.id(), device.user()))
     }
 }

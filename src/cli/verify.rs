@@ -1,6 +1,6 @@
 //! `keyfold verify`: checks an exported log offline.
 
-use super::{Failure, output};
+use super::{Failure, output, vkey};
 use audit::verify::{Options, verify_dir};
 use clap::Args;
 use std::fs;
@@ -13,9 +13,9 @@ use std::path::PathBuf;
 pub struct Verify {
     /// The folder of the export.
     dir: PathBuf,
-    /// A file with the verifier key that you pinned.
+    /// The verifier key that you pinned, or a file with it.
     #[arg(long)]
-    vkey: Option<PathBuf>,
+    vkey: Option<String>,
     /// An older checkpoint of the same log: shows that nothing before it was changed since.
     #[arg(long)]
     older: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub struct Verify {
 
 impl Verify {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let vkey = self.vkey.map(fs::read_to_string).transpose()?;
+        let vkey = self.vkey.map(|pinned| vkey::read(&pinned)).transpose()?.map(|verifier| verifier.to_string());
         let older = self.older.map(fs::read_to_string).transpose()?;
         let options = Options { vkey: vkey.as_deref(), older: older.as_deref() };
         let report = verify_dir(&self.dir, &options)?;

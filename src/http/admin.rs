@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
 use protocol::messages::Problem;
 use protocol::names::{TenantId, Text, UserId};
+use std::convert::identity;
 use std::sync::Arc;
 
 type Shared = State<Arc<Broker>>;
@@ -35,22 +36,22 @@ pub(super) async fn create_tenant(
             ask.name.parse().map_err(|_| Error::Malformed("`name` is not 1 to 128 printable bytes"))?;
         let made = (id.as_str(), name.as_str(), ask.unattested_days);
         let tenant = ops::admin::create_tenant(&broker, &admin, made).await?;
-        let vkey = broker.keys.of_tenant(&tenant.id).await?.log.vkey();
-        Ok((StatusCode::CREATED, Json(api::Tenant { vkey: Some(vkey), ..shown_tenant(tenant) })))
+        Ok((StatusCode::CREATED, Json(shown_tenant(&broker, tenant).await?)))
     })
     .await
 }
 
-fn shown_tenant(tenant: tenants::Tenant) -> api::Tenant {
-    api::Tenant {
+async fn shown_tenant(broker: &Broker, tenant: tenants::Tenant) -> Result<api::Tenant, Error> {
+    let vkey = broker.keys.of_tenant(&tenant.id).await?.log.vkey();
+    Ok(api::Tenant {
         id: tenant.id,
         name: tenant.name,
         state: tenant.state.as_str().into(),
         kek: tenant.kek,
         unattested_days: tenant.unattested_days,
         created_at: tenant.created_at,
-        vkey: None,
-    }
+        vkey,
+    })
 }
 
 /// The tenants.
@@ -62,7 +63,11 @@ pub(super) async fn tenants(
     InQuery(query): InQuery<PageQuery>,
 ) -> Listed<api::Tenant> {
     let rows = tenants::page(&mut *broker.store.reader().await?, &query.after, limit(&query)?).await?;
-    listed(rows, &query, |tenant| tenant.id.clone(), shown_tenant)
+    let mut shown = Vec::with_capacity(rows.len());
+    for tenant in rows {
+        shown.push(shown_tenant(&broker, tenant).await?);
+    }
+    listed(shown, &query, |tenant| tenant.id.clone(), identity)
 }
 
 /// Registers a KEK, after trying it with a canary.

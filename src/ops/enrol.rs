@@ -98,7 +98,8 @@ pub(super) fn ingress(keys: &TenantKeys) -> Result<IngressKey, Error> {
     let newest =
         keys.ingress.first().ok_or(crate::keys::KeyError::Missing(crate::store::broker_keys::Purpose::Ingress))?;
     let id: IngressId = newest.id.to_string().parse().expect("invariant: a UUID is an ingress key id");
-    Ok(IngressKey { id, key: Base64Url(newest.opening.public().clone()) })
+    let key = Base64Url(newest.opening.public().clone());
+    Ok(IngressKey { id, key, endorsement: newest.endorsement.clone() })
 }
 
 fn event(broker: &Broker, newcomer: &Newcomer, kind: Kind) -> Event {

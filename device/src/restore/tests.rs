@@ -38,7 +38,11 @@ impl Scene {
             tenant: "acme".parse().unwrap(),
             user: "alice".parse().unwrap(),
             log: LogKeys { origin: "keyfold.example/acme".to_owned(), vkeys: Vec::new() },
-            ingress: IngressKey { id: "1".parse().unwrap(), key: Base64Url(ingress.public().clone()) },
+            ingress: IngressKey {
+                id: "1".parse().unwrap(),
+                key: Base64Url(ingress.public().clone()),
+                endorsement: String::new(),
+            },
             generations: BTreeMap::new(),
             restore: None,
         };

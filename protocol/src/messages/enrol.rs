@@ -105,4 +105,6 @@ pub struct IngressKey {
     /// The X-Wing public key.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub key: Base64Url<SealingKey>,
+    /// The log key's signature for both, a C2SP signed note. A device seals to no key without it.
+    pub endorsement: String,
 }

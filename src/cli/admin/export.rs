@@ -2,14 +2,14 @@
 
 use super::client::Client;
 use crate::api::{Events, EventsQuery};
-use crate::cli::{Failure, output};
+use crate::cli::{Failure, output, vkey};
 use audit::export::Exporter;
-use audit::note::{self, Verifier};
+use audit::note;
 use std::path::Path;
 
 /// Exports up to the newest checkpoint; fails where the log is not what the pinned key signed.
-pub(super) async fn export(client: &Client, tenant: &str, out: &Path, vkey: &str) -> Result<(), Failure> {
-    let verifier = Verifier::parse(vkey)?;
+pub(super) async fn export(client: &Client, tenant: &str, out: &Path, pinned: &str) -> Result<(), Failure> {
+    let verifier = vkey::read(pinned)?;
     let signed = client.text(&format!("/v1/tenants/{tenant}/log/checkpoint")).await?;
     let size = note::open(&signed, std::slice::from_ref(&verifier))?.size;
     let mut exporter = Exporter::create(out, verifier)?;

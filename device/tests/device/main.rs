@@ -1,0 +1,7 @@
+//! A device against brokers that stumble, and brokers that lie.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod connection;
+mod ingress;
+mod server;
