@@ -1,5 +1,6 @@
 use crate::error::Error;
 use crate::stage::Stage;
+use device::Verifier;
 use protocol::enrolment::EnrolmentCode;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
@@ -77,6 +78,11 @@ impl<'a> Broker<'a> {
         self.admin(&format!("kek register {TENANT} --provider software --key {TENANT}")).await?;
         self.admin(&format!("user create {TENANT} {USER}")).await?;
         Ok(())
+    }
+
+    /// The verifier key of the tenant's log, as it was pinned.
+    pub(crate) fn log_key(&self) -> Result<Verifier, Error> {
+        Verifier::parse(&self.stage.read(PINNED)?).map_err(|_| Error::Printed("admin tenant create"))
     }
 
     /// A one-time enrolment code for the user.

@@ -33,8 +33,8 @@ impl NewDevice {
         let passphrase = Secret::random(32);
         let kept_in = StateFile::with_passphrase(&state, &passphrase)?;
         let code = broker.enrolment_code().await?;
-        let enrolled = Device::enrol(address, TENANT.parse()?, code, info, Some(&broker.log_key()?)).await?;
-        let device = enrolled.kept_in(kept_in)?;
+        let device = Device::enrol(address, TENANT.parse()?, code, info, Some(&broker.log_key()?)).await?;
+        let device = device.kept_in(kept_in)?;
         Ok(Self { device, passphrase, state, state_copy })
     }
 

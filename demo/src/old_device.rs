@@ -1,4 +1,4 @@
-use crate::broker::{Broker, TENANT};
+use crate::broker::{Broker, PINNED, TENANT};
 use crate::error::Error;
 use crate::stage::{Stage, file};
 use secret::Secret;
@@ -20,7 +20,7 @@ impl<'a> OldDevice<'a> {
         stage.make_folder(FOLDER)?;
         write_secret(stage, "passphrase", &Secret::random(32))?;
         stage.write("device-a/code", broker.enrolment_code().await?.reveal().as_bytes())?;
-        let trust = format!("--url {} --ca broker/ca.pem", broker.url());
+        let trust = format!("--url {} --ca broker/ca.pem --vkey {PINNED}", broker.url());
         let who = format!("--tenant {TENANT} --code-file device-a/code --name {NAME}");
         stage.run(&device_command(FOLDER, &format!("enrol {trust} {who}"))).await?;
         Ok(Self { stage, id: broker.device_id(NAME).await? })
