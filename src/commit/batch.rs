@@ -65,7 +65,7 @@ impl Batcher {
     async fn with_sound_logs<C>(&mut self, entries: Vec<Entry<C>>) -> Vec<Entry<C>> {
         let mut sound = Vec::with_capacity(entries.len());
         for entry in entries {
-            match self.forest.learn(&self.store, &entry.proposal.tenant).await {
+            match self.forest.learn(&self.store, &entry.proposal.tenant, &self.signer.keys).await {
                 Ok(()) => sound.push(entry),
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "a log cannot be appended to");

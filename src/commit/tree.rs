@@ -3,11 +3,12 @@
 use super::gate::Applied;
 use super::{CommitError, Committed};
 use crate::clock::Timestamp;
-use crate::keys::TenantKeys;
+use crate::keys::{KeyError, Keys, TenantKeys};
 use crate::store::log::{self, Head, Leaf, Tile};
 use crate::store::{Connection, Store, StoreError};
 use audit::Hash;
 use audit::event::Kind;
+use audit::note;
 use audit::receipt::Receipt;
 use audit::tree::{Edge, leaf_hash, partial_needs};
 use std::collections::{BTreeMap, HashMap};
@@ -23,9 +24,9 @@ pub(super) struct Forest {
 
 impl Forest {
     /// Reads the edge of the tenant's tree, where it is not known.
-    pub(super) async fn learn(&mut self, store: &Store, tenant: &str) -> Result<(), CommitError> {
+    pub(super) async fn learn(&mut self, store: &Store, tenant: &str, keys: &Keys) -> Result<(), CommitError> {
         if !self.edges.contains_key(tenant) {
-            let edge = load(&mut *store.reader().await?, tenant).await?;
+            let edge = load(&mut *store.reader().await?, tenant, keys).await?;
             self.edges.insert(tenant.to_owned(), edge);
         }
         Ok(())
@@ -42,9 +43,22 @@ impl Forest {
     }
 }
 
-/// Reads the edge, and refuses one that does not lead to the root of the head: the log was altered.
-async fn load(db: &mut Connection, tenant: &str) -> Result<Edge, CommitError> {
-    let Some(head) = log::head(db, tenant).await? else { return Ok(Edge::new()) };
+/// Reads the edge, and refuses one that does not lead to the head that the log key has signed: the log was altered.
+async fn load(db: &mut Connection, tenant: &str, keys: &Keys) -> Result<Edge, CommitError> {
+    let altered = || CommitError::LogInconsistent { tenant: tenant.into() };
+    let Some(head) = log::head(db, tenant).await? else {
+        let begun = !log::leaves(db, tenant, 0, 1).await?.is_empty();
+        return if begun { Err(altered()) } else { Ok(Edge::new()) };
+    };
+    let keys = keys.of_tenant(tenant).await.map_err(|error| match error {
+        KeyError::Store(error) => error.into(),
+        KeyError::Root(_)
+        | KeyError::Sealed(_)
+        | KeyError::Missing(_)
+        | KeyError::SubjectErased
+        | KeyError::Origin(_) => altered(),
+    })?;
+    let signed = note::open(&head.checkpoint, std::slice::from_ref(keys.log.verifier())).map_err(|_| altered())?;
     let mut partial = Vec::new();
     for (level, range) in (0_u8..).zip(partial_needs(head.size)) {
         partial.push(match level.checked_sub(1) {
@@ -53,7 +67,7 @@ async fn load(db: &mut Connection, tenant: &str) -> Result<Edge, CommitError> {
         });
     }
     let edge = Edge::rebuild(head.size, partial).ok().filter(|edge| edge.root() == head.root);
-    edge.ok_or_else(|| CommitError::LogInconsistent { tenant: tenant.into() })
+    edge.filter(|edge| (edge.size(), edge.root()) == (signed.size, signed.root)).ok_or_else(altered)
 }
 
 fn hash_of(leaf: &Leaf) -> Hash {
