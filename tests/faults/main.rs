@@ -1,0 +1,16 @@
+//! What the broker does when the machine, the disk, the clock, a provider or a client misbehaves.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod clock;
+mod crash;
+mod database;
+mod disk;
+mod pkcs11;
+mod providers;
+mod proxy;
+mod root;
+mod software;

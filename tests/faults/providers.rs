@@ -1,0 +1,259 @@
+//! A customer's KMS is down, slow, throttling or talking nonsense: a real OpenBao behind a proxy that spoils answers.
+
+use crate::harness::raw::Answer;
+use crate::harness::{Broker, Raw, outcomes};
+use crate::proxy::{Fault, Proxy};
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::env;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// The tenant whose KEK is in OpenBao, under the same name.
+const CLOUD: &str = "cloud";
+
+/// A real `bao` in development mode with a transit engine.
+struct Bao {
+    process: Child,
+    port: u16,
+}
+
+impl Bao {
+    async fn start() -> Self {
+        let bao = env::var("KEYFOLD_BAO").expect("KEYFOLD_BAO names OpenBao's `bao`");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new(bao)
+            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"])
+            .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let bao = Self { process, port };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while bao.call(Method::GET, "sys/health", Value::Null).await.is_none() {
+            assert!(Instant::now() < deadline, "bao does not get ready");
+            sleep(Duration::from_millis(50)).await;
+        }
+        bao.call(Method::POST, "sys/mounts/transit", json!({"type": "transit"})).await.unwrap();
+        bao.create_key().await;
+        bao
+    }
+
+    async fn create_key(&self) {
+        self.call(Method::POST, "transit/keys/cloud", json!({})).await.unwrap();
+    }
+
+    async fn configure_key(&self, config: Value) {
+        self.call(Method::POST, "transit/keys/cloud/config", config).await.unwrap();
+    }
+
+    async fn delete_key(&self) {
+        self.configure_key(json!({"deletion_allowed": true})).await;
+        self.call(Method::DELETE, "transit/keys/cloud", Value::Null).await.unwrap();
+    }
+
+    /// `None` when it is not answered with a success.
+    async fn call(&self, method: Method, path: &str, body: Value) -> Option<()> {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = http.request(method, format!("http://127.0.0.1:{}/v1/{path}", self.port));
+        let answer = request.header("X-Vault-Token", "root").json(&body).send().await.ok()?;
+        answer.status().is_success().then_some(())
+    }
+}
+
+impl Drop for Bao {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// A broker with the provider `bao`, behind the proxy.
+struct Scene {
+    bao: Bao,
+    proxy: Proxy,
+    broker: Broker,
+}
+
+impl Scene {
+    async fn start(fault_at_start: Fault) -> Self {
+        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let bao = Bao::start().await;
+        let proxy = Proxy::to(bao.port).await;
+        proxy.fault(fault_at_start);
+        let port = proxy.port;
+        let mut broker = Broker::prepared(|config| {
+            config
+                + &format!(
+                    "\n[providers.bao]\ntype = \"openbao\"\naddress = \"http://127.0.0.1:{port}\"\n\
+                     token = {{ env = \"BAO\" }}\ncalls = {{ deadline_ms = 5000, concurrency = 16 }}\n"
+                )
+        });
+        broker.run(&["env", "BAO=root"]).await;
+        Self { bao, proxy, broker }
+    }
+
+    /// As [`Self::start`], with the tenant, its KEK, and a device with one record.
+    async fn with_device() -> (Self, Raw, String) {
+        let scene = Self::start(Fault::None).await;
+        let vkey = scene.tenant().await;
+        scene.broker.admin_ok("/cloud/keks", json!({"provider": "bao", "key": "cloud"})).await;
+        let device = Raw::enrol(&scene.broker, CLOUD, "alice").await;
+        device.backup("identity", 1, b"any key").await;
+        scene.proxy.take_calls();
+        (scene, device, vkey)
+    }
+
+    async fn tenant(&self) -> String {
+        let made = self.broker.admin_ok("", json!({"id": CLOUD, "name": CLOUD, "unattested_days": 30})).await;
+        self.broker.admin_ok("/cloud/users", json!({"id": "alice"})).await;
+        made["vkey"].as_str().unwrap().into()
+    }
+}
+
+fn told(answer: &Answer) -> (u16, String) {
+    (answer.status, answer.code())
+}
+
+/// Fault, status, code, and how often the provider is called.
+const FAULTS: [(Fault, u16, &str, usize); 9] = [
+    (Fault::Reset, 503, "provider_unavailable", 4),
+    (Fault::Status(503, None), 503, "provider_unavailable", 4),
+    (Fault::Status(500, None), 503, "provider_unavailable", 4),
+    (Fault::Cut, 503, "provider_unavailable", 4),
+    (Fault::Hang, 503, "provider_unavailable", 1),
+    (Fault::Status(429, Some(1)), 503, "provider_throttled", 4),
+    (Fault::Status(429, Some(60)), 503, "provider_throttled", 1),
+    (Fault::Status(403, None), 502, "provider_refused", 1),
+    (Fault::Garbage, 502, "provider_broken", 1),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_trouble_of_the_provider_is_told_recorded_and_survived() {
+    let (scene, device, vkey) = Scene::with_device().await;
+    for (fault, status, code, calls) in FAULTS {
+        let (opened, _) = device.open("identity").await;
+        scene.proxy.fault(fault);
+        let answer = device.release(&opened).await;
+        assert_eq!(told(&answer), (status, code.into()), "{fault:?}");
+        assert_eq!(scene.proxy.take_calls(), calls, "{fault:?}");
+        if let Fault::Status(429, Some(seconds)) = fault {
+            assert_eq!(answer.headers["retry-after"], seconds.to_string());
+        }
+        // What failed in passing is released later, by the same restore.
+        scene.proxy.fault(Fault::None);
+        assert_eq!(device.release(&opened).await.status, 200, "{fault:?}");
+        assert_eq!(scene.proxy.take_calls(), 1);
+        assert_eq!(device.acknowledge(&opened).await.status, 204);
+    }
+    let log = scene.broker.verified_log(CLOUD, &vkey);
+    assert_eq!(outcomes(&log, "restore.failed"), FAULTS.map(|(_, _, code, _)| code));
+    assert_eq!(outcomes(&log, "restore.intent").len(), 2 * FAULTS.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrap_that_fails_is_recorded_and_can_be_sent_again() {
+    let (scene, device, vkey) = Scene::with_device().await;
+    let wrap = device.wrap("identity", 2, b"newer");
+    for (fault, status, code, calls) in [FAULTS[1], FAULTS[8]] {
+        scene.proxy.fault(fault);
+        assert_eq!(told(&device.send_wrap(&wrap).await), (status, code.into()));
+        assert_eq!(scene.proxy.take_calls(), calls);
+    }
+    scene.proxy.fault(Fault::None);
+    assert_eq!(device.send_wrap(&wrap).await.status, 201);
+    let log = scene.broker.verified_log(CLOUD, &vkey);
+    assert_eq!(outcomes(&log, "wrap.failed"), ["provider_unavailable", "provider_broken"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kek_that_is_disabled_deleted_or_replaced_releases_nothing() {
+    let (scene, device, vkey) = Scene::with_device().await;
+    let (opened, _) = device.open("identity").await;
+    scene.bao.call(Method::POST, "transit/keys/cloud/rotate", json!({})).await.unwrap();
+    scene.bao.configure_key(json!({"min_decryption_version": 2})).await;
+    assert_eq!(told(&device.release(&opened).await), (409, "kek_disabled".into()));
+    scene.bao.configure_key(json!({"min_decryption_version": 1})).await;
+    assert_eq!(device.release(&opened).await.status, 200);
+
+    let (opened, _) = device.open("identity").await;
+    scene.bao.delete_key().await;
+    assert_eq!(told(&device.release(&opened).await), (409, "kek_not_found".into()));
+    assert_eq!(told(&device.send_wrap(&device.wrap("other", 1, b"x")).await), (409, "kek_not_found".into()));
+    scene.bao.create_key().await;
+    assert_eq!(told(&device.release(&opened).await), (409, "kek_mismatch".into()));
+    assert_eq!(told(&device.release(&opened).await), (410, "restore_over".into()), "a mismatch is not tried again");
+
+    let log = scene.broker.verified_log(CLOUD, &vkey);
+    assert_eq!(outcomes(&log, "restore.failed"), ["kek_disabled", "kek_not_found", "kek_mismatch"]);
+    assert_eq!(outcomes(&log, "wrap.failed"), ["kek_not_found"]);
+    assert_eq!(outcomes(&log, "finding.raised"), ["wrapped_mismatch"]);
+    assert_eq!(scene.proxy.take_calls(), 5, "none of these is retried");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_down_at_the_start_is_used_when_it_is_back() {
+    let scene = Scene::start(Fault::Reset).await;
+    scene.tenant().await;
+    let kek = json!({"provider": "bao", "key": "cloud"});
+    let (status, problem) = scene.broker.admin("/cloud/keks", Some(kek.clone())).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("provider_unavailable")));
+    scene.proxy.fault(Fault::None);
+    scene.broker.admin_ok("/cloud/keks", kek).await;
+    let device = Raw::enrol(&scene.broker, CLOUD, "alice").await;
+    device.backup("identity", 1, b"any key").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_provider_is_left_alone_after_five_failures_and_tried_again() {
+    let (scene, device, _) = Scene::with_device().await;
+    let (opened, _) = device.open("identity").await;
+    scene.proxy.fault(Fault::Reset);
+    for _ in 0..5 {
+        assert_eq!(device.release(&opened).await.code(), "provider_unavailable");
+    }
+    assert_eq!(scene.proxy.take_calls(), 20);
+    scene.proxy.fault(Fault::None);
+    let answer = device.release(&opened).await;
+    assert_eq!(told(&answer), (503, "provider_unavailable".into()));
+    assert!((1..=5).contains(&answer.headers["retry-after"].to_str().unwrap().parse().unwrap()));
+    assert_eq!(scene.proxy.take_calls(), 0, "the circuit is open");
+    sleep(Duration::from_millis(5_100)).await;
+    assert_eq!(device.release(&opened).await.status, 200);
+    assert_eq!(scene.proxy.take_calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hanging_provider_slows_no_other_tenant() {
+    let (scene, hung, _) = Scene::with_device().await;
+    scene.broker.tenant("local", "bob").await;
+    let local = Raw::enrol(&scene.broker, "local", "bob").await;
+    local.backup("identity", 1, b"any key").await;
+    let usual = slowest_of_ten(&local).await;
+    let opened = join_all((0..40).map(|_| hung.open("identity"))).await;
+    scene.proxy.fault(Fault::Hang);
+    let waiting = join_all(opened.iter().map(|(opened, _)| hung.release(opened)));
+    let meanwhile = async {
+        sleep(Duration::from_millis(500)).await;
+        slowest_of_ten(&local).await
+    };
+    let (answers, slowest) = tokio::join!(waiting, meanwhile);
+    assert!(answers.iter().all(|answer| answer.code() == "provider_unavailable"));
+    eprintln!("slowest of ten releases: {usual:?} alone, {slowest:?} beside 40 that hang");
+    assert!(slowest < usual * 4 + Duration::from_millis(500), "{slowest:?}, {usual:?} before");
+}
+
+async fn slowest_of_ten(device: &Raw) -> Duration {
+    let mut slowest = Duration::ZERO;
+    for _ in 0..10 {
+        let (opened, _) = device.open("identity").await;
+        let started = Instant::now();
+        assert_eq!(device.release(&opened).await.status, 200);
+        slowest = slowest.max(started.elapsed());
+    }
+    slowest
+}
