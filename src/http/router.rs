@@ -6,14 +6,14 @@ use crate::broker::Broker;
 use crate::error::Error;
 use ::metrics::{counter, histogram};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
 use std::sync::Arc;
 use std::time::Instant;
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -52,7 +52,33 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
 #[must_use]
 pub fn openapi() -> OpenApi {
     let info = InfoBuilder::new().title("Keyfold").version(env!("CARGO_PKG_VERSION")).build();
-    OpenApiRouter::<Arc<Broker>>::with_openapi(OpenApiBuilder::new().info(info).build()).merge(routes()).into_openapi()
+    let router = OpenApiRouter::with_openapi(OpenApiBuilder::new().info(info).build()).merge(routes());
+    let mut document = router.into_openapi();
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(described).collect();
+    document
+}
+
+/// What OpenAPI 3.1 wants besides: words for each answer, an id of its own for each operation, and no wildcards.
+fn described((path, mut item): (String, PathItem)) -> (String, PathItem) {
+    for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        let named = operation.tags.iter().flatten().chain(&operation.operation_id).map(String::as_str);
+        operation.operation_id = Some(named.collect::<Vec<_>>().join("_"));
+        for (status, answer) in &mut operation.responses.responses {
+            if let RefOr::T(answer) = answer {
+                answer.description = meaning(status).into();
+            }
+        }
+    }
+    (path.replace("{*", "{"), item)
+}
+
+fn meaning(status: &str) -> &'static str {
+    match status {
+        "4XX" => "Refused: `code` says why",
+        "5XX" => "Failed: `code` says what; nothing was released",
+        code => code.parse().ok().and_then(|code: StatusCode| code.canonical_reason()).unwrap_or("An answer"),
+    }
 }
 
 /// All routes, ready to be served.
