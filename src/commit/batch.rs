@@ -107,13 +107,21 @@ impl Batcher {
         let mut writer = self.store.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         let passed = rare::pass(&entry.proposal, &mut transaction, now).await?;
-        let refused_as = entry.proposal.refused_as;
-        let leaf = self.signer.leaf_of(entry, passed.as_ref().err().copied(), refused_as);
+        let leaf = self.rare_leaf(entry, passed.as_ref().err().copied());
         let mut growth = Growth::default();
         let judged = self.judge(&mut growth, entry, passed, leaf);
         let grown = growth.flush(&mut self.forest, &mut transaction, now).await?;
         transaction.commit().await?;
         Ok(judged.map(|(applied, place)| grown.committed(place, applied)))
+    }
+
+    /// Keys that a refused change did not store may neither sign the tenant's log nor seal what is in it: no leaf then.
+    fn rare_leaf(&self, entry: &mut Entry<Rare>, refusal: Option<Refusal>) -> Option<NewLeaf> {
+        if refusal.is_some() && entry.proposal.change.brings_keys() {
+            return None;
+        }
+        let refused_as = entry.proposal.refused_as;
+        self.signer.leaf_of(entry, refusal, refused_as)
     }
 
     fn judge<C>(
@@ -172,11 +180,7 @@ async fn begin(writer: &mut sqlx::AnyConnection) -> Result<Transaction<'_, Any>,
 fn refused_as(proposal: &Proposal<Change>, view: &View) -> Kind {
     let restore = proposal.change.restore().and_then(|id| view.restores.get(&id));
     // A refused finish has ended its own flight by now; if one is still under way, it is another's.
-    if restore.is_some_and(|restore| restore.flight.is_some()) {
-        Kind::RestoreFetchDenied
-    } else {
-        proposal.refused_as
-    }
+    if restore.is_some_and(|restore| restore.flight.is_some()) { Kind::RestoreFetchDenied } else { proposal.refused_as }
 }
 
 impl Signer {

@@ -32,6 +32,16 @@ pub enum Rare {
     Revoke(Target),
 }
 
+impl Rare {
+    /// Whether its event is signed or sealed with keys that it stores itself.
+    pub(super) fn brings_keys(&self) -> bool {
+        match self {
+            Self::CreateTenant(..) | Self::CreateUser(..) => true,
+            Self::RegisterKek(_) | Self::CreateCode(_) | Self::Enrol(..) | Self::Revoke(_) => false,
+        }
+    }
+}
+
 /// What a revocation takes away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
