@@ -94,7 +94,10 @@ pub struct Entry {
 
 /// At most [`PAGE`] events from `from` on, with their disclosures where the person was not erased.
 pub async fn events(broker: &Broker, tenant: &str, from: u64) -> Result<Vec<Entry>, Error> {
-    let leaves = log::leaves(&mut *broker.store.reader().await?, tenant, from, from.saturating_add(PAGE)).await?;
+    let mut db = broker.store.reader().await?;
+    head(&mut db, tenant).await?;
+    let leaves = log::leaves(&mut db, tenant, from, from.saturating_add(PAGE)).await?;
+    drop(db);
     let mut entries = Vec::with_capacity(leaves.len());
     for leaf in leaves {
         entries.push(open(broker, leaf).await?);

@@ -5,7 +5,7 @@ use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::commit::{Applied, Rare, Target};
 use crate::error::Error;
-use crate::store::{devices, restores};
+use crate::store::{devices, restores, users};
 use audit::event::{Event, Kind, Outcome};
 
 /// What a revocation did.
@@ -24,7 +24,7 @@ pub async fn revoke(
     tenant: &str,
     (target, reason): (Target, &str),
 ) -> Result<Revoked, Error> {
-    let (event, subject) = event(broker, &target).await?;
+    let (event, subject) = event(broker, tenant, &target).await?;
     let event = event.reason(reason);
     let proposal = proposal(tenant, admin, Rare::Revoke(target), event);
     let committed = broker.committer.commit_rare(super::admin::about(proposal, subject)).await?;
@@ -34,22 +34,26 @@ pub async fn revoke(
     }
 }
 
-/// The event, and whose key seals what it withholds.
-async fn event(broker: &Broker, target: &Target) -> Result<(Event, String), Error> {
+/// The event, and whose key seals what it withholds. A target that the tenant has not is the tenant's own affair: the gate
+/// says that it is unknown.
+async fn event(broker: &Broker, tenant: &str, target: &Target) -> Result<(Event, String), Error> {
     let event = |kind| Event::new(kind, Outcome::OK);
-    Ok(match target {
-        Target::Tenant => (event(Kind::TenantSuspended), String::new()),
-        Target::User(user) => (event(Kind::UserRevoked).user(user.clone()), user.clone()),
+    let mut db = broker.store.reader().await?;
+    let (event, user) = match target {
+        Target::Tenant => (event(Kind::TenantSuspended), None),
+        Target::User(id) => (event(Kind::UserRevoked), users::find(&mut db, tenant, id).await?.map(|user| user.id)),
         Target::Device(id) => {
-            let device = devices::find(&mut *broker.store.reader().await?, *id).await?;
-            let user = device.map(|device| device.user).unwrap_or_default();
-            (event(Kind::DeviceRevoked).device(id.to_string()).user(user.clone()), user)
+            let own = devices::find(&mut db, *id).await?.filter(|device| device.tenant == tenant);
+            (event(Kind::DeviceRevoked).device(id.to_string()), own.map(|device| device.user))
         }
         Target::Restore(id) => {
-            let restore = restores::find(&mut *broker.store.reader().await?, *id).await?;
-            let user = restore.map(|restore| restore.user).unwrap_or_default();
-            (event(Kind::RestoreRevoked).correlation(*id).user(user.clone()), user)
+            let own = restores::find(&mut db, *id).await?.filter(|restore| restore.tenant == tenant);
+            (event(Kind::RestoreRevoked).correlation(*id), own.map(|restore| restore.user))
         }
-        Target::Kek(id) => (event(Kind::KekDisabled).kek(id.to_string(), 1), String::new()),
+        Target::Kek(id) => (event(Kind::KekDisabled).kek(id.to_string(), 1), None),
+    };
+    Ok(match user {
+        Some(user) => (event.user(&*user), user),
+        None => (event, String::new()),
     })
 }
