@@ -1,6 +1,18 @@
 //! Each verb against a real broker, with good and with bad input.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod admin;
+mod command_line;
+mod enrol;
+mod limits;
+mod log;
+mod log_key;
+mod requests;
 mod restore;
+mod revoke;
+mod rooms;
+mod wrap;
