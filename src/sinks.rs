@@ -3,14 +3,17 @@
 use crate::broker::Broker;
 use crate::commit::Upkeep;
 use crate::error::Error;
+use crate::keys::KeyError;
 use crate::ops::log::{self as events, Entry};
-use crate::store::{cursors, log};
+use crate::store::StoreError;
+use crate::store::cursors::{self, Behind};
 use audit::Origin;
 use audit::sink::{Delivered, Sink, SinkError};
 use metrics::{counter, gauge};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// How long an idle sink waits before it looks again.
@@ -28,17 +31,25 @@ pub struct Outlet {
     pub sink: Box<dyn Sink>,
 }
 
+/// What came in the way of a delivery.
+enum Trouble {
+    /// The sink or the database, and so every log; with the wait that the receiver asked for.
+    Everywhere(Option<Duration>),
+    /// This log alone: its events cannot be read, or one of them will never be accepted.
+    Here,
+}
+
 /// Delivers until `stop`.
-pub async fn pump(broker: Arc<Broker>, mut outlet: Outlet, stop: CancellationToken) {
+pub async fn pump(broker: Arc<Broker>, outlet: Outlet, stop: CancellationToken) {
+    let mut pump = Pump { broker, outlet, held: HashMap::new() };
     let mut wait = RETRY.0;
     while !stop.is_cancelled() {
-        let pause = match deliver_all(&broker, &mut outlet).await {
+        let pause = match pump.deliver_all().await {
             Ok(()) => {
                 wait = RETRY.0;
                 IDLE
             }
             Err(asked) => {
-                counter!("keyfold_sink_failures_total", "sink" => outlet.name.clone()).increment(1);
                 let pause = asked.unwrap_or(wait);
                 wait = (wait * 2).min(RETRY.1);
                 pause
@@ -50,44 +61,109 @@ pub async fn pump(broker: Arc<Broker>, mut outlet: Outlet, stop: CancellationTok
         }
     }
     // What was committed before the stop is delivered with it, if the sink is well.
-    let _best_effort = deliver_all(&broker, &mut outlet).await;
+    let _best_effort = pump.deliver_all().await;
 }
 
-/// Everything there is, tenant by tenant. Fails with the wait that the receiver asked for.
-async fn deliver_all(broker: &Broker, outlet: &mut Outlet) -> Result<(), Option<Duration>> {
-    let heads = async { Ok::<_, Error>(log::heads(&mut *broker.store.reader().await?).await?) };
-    let mut lag = 0;
-    for head in heads.await.map_err(|error| troubled(&outlet.name, &error))? {
-        let mut next = next_index(broker, &head.tenant, &outlet.name).await.map_err(|e| troubled(&outlet.name, &e))?;
-        while next < head.size {
-            next = deliver_some(broker, outlet, &head.tenant, next).await?;
+struct Pump {
+    broker: Arc<Broker>,
+    outlet: Outlet,
+    /// Logs with a trouble of their own, and when they get another try: they must not keep back the others.
+    held: HashMap<String, Instant>,
+}
+
+impl Pump {
+    /// Everything there is, log by log. Fails with the wait that the receiver asked for.
+    async fn deliver_all(&mut self) -> Result<(), Option<Duration>> {
+        let behind = self.behind().await.map_err(|error| self.failed(&error))?;
+        let mut lag: u64 = behind.iter().map(|log| log.size - log.next).sum();
+        self.show_lag(lag);
+        for log in behind {
+            if self.held.get(&log.tenant).is_some_and(|until| *until > Instant::now()) {
+                continue;
+            }
+            self.held.remove(&log.tenant);
+            match self.deliver_log(&log).await {
+                Ok(()) => lag = lag.saturating_sub(log.size - log.next),
+                Err(Trouble::Everywhere(wait)) => return Err(wait),
+                Err(Trouble::Here) => {
+                    self.held.insert(log.tenant, Instant::now() + RETRY.1);
+                }
+            }
+            self.show_lag(lag);
         }
-        lag += head.size.saturating_sub(next);
+        Ok(())
     }
-    gauge!("keyfold_sink_lag_events", "sink" => outlet.name.clone()).set(lag as f64);
-    Ok(())
-}
 
-async fn next_index(broker: &Broker, tenant: &str, sink: &str) -> Result<u64, Error> {
-    Ok(cursors::next_index(&mut *broker.store.reader().await?, tenant, sink).await?)
-}
+    async fn behind(&mut self) -> Result<Vec<Behind>, Error> {
+        Ok(cursors::behind(&mut *self.broker.store.reader().await?, &self.outlet.name).await?)
+    }
 
-/// One batch; the cursor moves only after the sink has taken it.
-async fn deliver_some(broker: &Broker, outlet: &mut Outlet, tenant: &str, from: u64) -> Result<u64, Option<Duration>> {
-    let batch = read(broker, tenant, from, outlet.disclose).await.map_err(|error| troubled(&outlet.name, &error))?;
-    let next = from + batch.len() as u64;
-    match outlet.sink.deliver(&batch).await {
-        Ok(()) => {}
-        Err(SinkError::Retry { after }) => return Err(after),
-        Err(error @ (SinkError::Paused(_) | SinkError::Rejected { .. })) => {
-            tracing::error!(sink = outlet.name, error = &error as &dyn std::error::Error, "a sink needs an operator");
-            return Err(Some(RETRY.1));
+    fn show_lag(&self, lag: u64) {
+        gauge!("keyfold_sink_lag_events", "sink" => self.outlet.name.clone()).set(lag as f64);
+    }
+
+    async fn deliver_log(&mut self, log: &Behind) -> Result<(), Trouble> {
+        let mut next = log.next;
+        while next < log.size {
+            next = self.deliver_some(&log.tenant, next).await?;
         }
+        Ok(())
     }
-    let upkeep = Upkeep::AdvanceCursor { tenant: tenant.into(), sink: outlet.name.clone(), next };
-    broker.committer.upkeep(upkeep).await.map_err(|error| troubled(&outlet.name, &error.into()))?;
-    counter!("keyfold_sink_delivered_total", "sink" => outlet.name.clone()).increment(next - from);
-    Ok(next)
+
+    /// One batch; the cursor moves only after the sink has taken it.
+    async fn deliver_some(&mut self, tenant: &str, from: u64) -> Result<u64, Trouble> {
+        let batch = read(&self.broker, tenant, from, self.outlet.disclose).await;
+        let batch = batch.map_err(|error| self.unreadable(tenant, &error))?;
+        if batch.is_empty() {
+            tracing::error!(sink = self.outlet.name, tenant, from, "the log is shorter than its head says");
+            return Err(self.counted(Trouble::Here));
+        }
+        let next = from + batch.len() as u64;
+        self.outlet.sink.deliver(&batch).await.map_err(|error| self.refused(tenant, &error))?;
+        let upkeep = Upkeep::AdvanceCursor { tenant: tenant.into(), sink: self.outlet.name.clone(), next };
+        let advanced = self.broker.committer.upkeep(upkeep).await;
+        advanced.map_err(|error| Trouble::Everywhere(self.failed(&error.into())))?;
+        counter!("keyfold_sink_delivered_total", "sink" => self.outlet.name.clone()).increment(next - from);
+        Ok(next)
+    }
+
+    fn refused(&self, tenant: &str, error: &SinkError) -> Trouble {
+        let trouble = match error {
+            SinkError::Retry { after } => Trouble::Everywhere(*after),
+            SinkError::Paused(_) => Trouble::Everywhere(Some(RETRY.1)),
+            SinkError::Rejected { .. } => Trouble::Here,
+        };
+        if matches!(error, SinkError::Paused(_) | SinkError::Rejected { .. }) {
+            let sink = &self.outlet.name;
+            tracing::error!(sink, tenant, error = error as &dyn std::error::Error, "a sink needs an operator");
+        }
+        self.counted(trouble)
+    }
+
+    /// What is stored does not open: only somebody who looks can help. Anything else is the database's trouble.
+    fn unreadable(&self, tenant: &str, error: &Error) -> Trouble {
+        if !matches!(error, Error::Store(StoreError::Corrupt { .. }) | Error::Keys(KeyError::Sealed(_))) {
+            return Trouble::Everywhere(self.failed(error));
+        }
+        let sink = &self.outlet.name;
+        tracing::error!(sink, tenant, error = error as &dyn std::error::Error, "events cannot be read");
+        self.counted(Trouble::Here)
+    }
+
+    /// The database is in trouble, not the sink: wait as for any failure.
+    fn failed(&self, error: &Error) -> Option<Duration> {
+        tracing::warn!(
+            sink = self.outlet.name,
+            error = error as &dyn std::error::Error,
+            "a sink waits for the database"
+        );
+        self.counted(None)
+    }
+
+    fn counted<T>(&self, trouble: T) -> T {
+        counter!("keyfold_sink_failures_total", "sink" => self.outlet.name.clone()).increment(1);
+        trouble
+    }
 }
 
 async fn read(broker: &Broker, tenant: &str, from: u64, disclose: bool) -> Result<Vec<Delivered>, Error> {
@@ -100,10 +176,4 @@ async fn read(broker: &Broker, tenant: &str, from: u64, disclose: bool) -> Resul
         disclosures: if disclose { entry.disclosures } else { Vec::new() },
     };
     Ok(entries.into_iter().map(|entry| delivered(entry, &origin)).collect())
-}
-
-/// The database is in trouble, not the sink: wait as for any failure.
-fn troubled(sink: &str, error: &Error) -> Option<Duration> {
-    tracing::warn!(sink, error = error as &dyn std::error::Error, "a sink waits for the database");
-    None
 }
