@@ -2,11 +2,12 @@
 //! environment or systemd credential, never inline.
 
 use crate::limits::Rates;
+use audit::Origin;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secret::Secret;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -63,7 +64,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What devices reach it by: scheme, host and port, no path. Signed requests are made for it.
     pub public_url: String,
-    /// First part of every log's name; keep it for ever.
+    /// First part of every log's name: 1 to 126 visible ASCII characters. Keep it for ever.
     pub log_host: String,
     /// Certificate and key.
     pub tls: Tls,
@@ -280,6 +281,15 @@ impl Config {
         }
         if !self.providers.contains_key(&self.root.provider) {
             return Err(ConfigError::Invalid("`root.provider` is not one of `[providers]`"));
+        }
+        if self.log_host.contains('/') || Origin::new(&format!("{}/{}", self.log_host, "x".repeat(128))).is_err() {
+            return Err(ConfigError::Invalid(
+                "`log_host` must be 1 to 126 visible ASCII characters without / + # \" \\",
+            ));
+        }
+        let names: BTreeSet<_> = self.sinks.iter().map(|Sink::File { name, .. }| name).collect();
+        if names.len() < self.sinks.len() {
+            return Err(ConfigError::Invalid("two `[[sinks]]` have one name, and so one cursor"));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ pub struct Rates {
     pub device_per_second: NonZeroU32,
     /// For all devices of a tenant together.
     pub tenant_per_second: NonZeroU32,
-    /// Failed proofs from one address, a minute.
+    /// Failed proofs from one address (IPv6: one /64), a minute.
     pub failures_per_minute: NonZeroU32,
 }
 
@@ -56,7 +56,7 @@ impl Limits {
 
     /// Counts a failed proof; the answer to it once there are too many.
     pub fn count_failure(&self, from: IpAddr) -> Result<(), Error> {
-        take(&self.failures, &from)
+        take(&self.failures, &network(from))
     }
 
     /// Forgets whoever has their whole budget back.
@@ -67,10 +67,33 @@ impl Limits {
     }
 }
 
+/// Whoever has one IPv6 address has a whole /64 of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
 const TEN: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
 
 fn take<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Error> {
     limiter.check_key(key).map_err(|not_until| Error::RateLimited {
         retry_after: not_until.wait_time_from(DefaultClock::default().now()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+    use std::net::IpAddr;
+
+    #[test]
+    fn a_network_counts_as_one() {
+        let of = |text: &str| network(text.parse::<IpAddr>().unwrap());
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2::9"));
+        assert_ne!(of("2001:db8:1:2::9"), of("2001:db8:1:3::9"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
 }

@@ -116,7 +116,8 @@ fn record_metrics() -> Result<PrometheusHandle, Failure> {
 /// Opens database, keys and providers; without the root key it goes no further.
 pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>), Failure> {
     let database = config.database_path();
-    let store = Store::open(&format!("sqlite:{}", database.display())).await?;
+    let store = Store::open(&database).await?;
+    check_log_host(&store, &config.log_host).await?;
     let floor = log::latest_change(&mut *store.reader().await?).await?;
     let clock = Arc::new(Clock::starting_at(floor));
     let mut providers = Vec::new();
@@ -146,6 +147,17 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
         keys,
     };
     Ok((Arc::new(broker), task))
+}
+
+/// Refuses another `log_host` than the logs were begun with: leaves and checkpoints of two names make no log.
+async fn check_log_host(store: &Store, host: &str) -> Result<(), Failure> {
+    let heads = log::heads(&mut *store.reader().await?).await?;
+    match heads.iter().find(|head| !head.checkpoint.starts_with(&format!("{host}/{}\n", head.tenant))) {
+        Some(head) => {
+            Err(format!("`log_host` is not the one that the log of tenant `{}` was begun with", head.tenant).into())
+        }
+        None => Ok(()),
+    }
 }
 
 async fn provider_of(config: &Config, name: &str, provider: &Provider) -> Result<Arc<dyn KeyProvider>, Failure> {

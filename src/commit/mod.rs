@@ -180,6 +180,12 @@ impl Committer {
         answer.await.map_err(|_| CommitError::Stopped)?
     }
 
+    /// Whether the task that writes has ended: nothing can be changed any more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.queue.is_closed()
+    }
+
     async fn keys_for<C>(&self, proposal: &Proposal<C>) -> Result<(Arc<TenantKeys>, Arc<SubjectKey>), KeyError> {
         let keys = self.keys.of_tenant(&proposal.tenant).await?;
         let subject = self.keys.of_subject(&proposal.tenant, &proposal.subject).await?;

@@ -2,6 +2,7 @@
 
 use super::router::openapi;
 use crate::broker::Broker;
+use crate::commit::CommitError;
 use crate::error::Error;
 use crate::store::log;
 use axum::extract::State;
@@ -31,10 +32,13 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The database can be read and has room: requests may be sent here.
+/// The database can be read, written and has room: requests may be sent here.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, body = String), (status = 503)))]
 pub(super) async fn readyz(State(broker): State<Arc<Broker>>) -> Result<&'static str, Error> {
     broker.disk.check()?;
+    if broker.committer.is_stopped() {
+        return Err(CommitError::Stopped.into());
+    }
     log::latest_change(&mut *broker.store.reader().await?).await?;
     Ok("ready\n")
 }

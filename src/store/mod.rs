@@ -16,7 +16,12 @@ pub(crate) mod users;
 use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, Connection as _, Executor, Row, SqlSafeStr, pool::PoolConnection};
+use std::ffi::OsString;
 use std::fmt::Write;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The connection that rows are read from and written to.
@@ -28,6 +33,12 @@ pub enum StoreError {
     /// The engine refused or broke; whether a write happened is unknown.
     #[error("the database failed")]
     Engine(#[from] sqlx::Error),
+    /// Another broker runs on this database. Two would overwrite each other's sinks and end each other's releases.
+    #[error("another broker has this database open")]
+    InUse,
+    /// The lock beside the database cannot be made or taken.
+    #[error("the database's lock file is unusable")]
+    Lock(#[source] io::Error),
     /// The schema could not be brought up to date.
     #[error("the database could not be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -44,16 +55,20 @@ pub enum StoreError {
 pub struct Store {
     readers: AnyPool,
     writer: AnyPool,
+    /// Held for as long as the database is open; the system gives it back when the process ends.
+    _lock: Arc<File>,
 }
 
 impl Store {
-    /// Opens the database at `url` (`sqlite:PATH`), creating and migrating it as needed.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
+    /// Opens the SQLite database at `path` for this process alone, creating and migrating it as needed.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
         install_default_drivers();
+        let lock = Arc::new(lock(path)?);
+        let url = format!("sqlite:{}", path.display());
         let writer = pool(1).connect(&format!("{url}?mode=rwc")).await?;
         migrator().run(&writer).await?;
-        let readers = pool(4).connect(url).await?;
-        Ok(Self { readers, writer })
+        let readers = pool(4).connect(&url).await?;
+        Ok(Self { readers, writer, _lock: lock })
     }
 
     /// A connection that only reads.
@@ -70,6 +85,18 @@ impl Store {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+/// Takes `<path>.lock`. A file of its own: SQLite's locks on the database would be lost with any other handle to it.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = OsString::from(path);
+    name.push(".lock");
+    let file = File::create(PathBuf::from(name)).map_err(StoreError::Lock)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(TryLockError::Error(error)) => Err(StoreError::Lock(error)),
     }
 }
 
