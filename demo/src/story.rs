@@ -13,18 +13,18 @@ use secret::Secret;
 pub(crate) async fn play() -> Result<(), Failed> {
     let mut teller = Teller::new();
     let stage = Stage::set().map_err(|source| Failed::Step { step: "an empty target/demo", source })?;
-    let broker =
-        teller.step("The broker starts on loopback: TLS 1.3, SQLite, software keystore", Broker::start(&stage)).await?;
+    let starts = Broker::start(&stage);
+    let broker = teller.step("The broker starts on loopback: TLS 1.3, SQLite, software keystore", starts).await?;
     teller.step("The operator creates tenant acme, its KEK and its user alice", broker.create_tenant()).await?;
 
-    let old = teller.step("Device A enrols with a one-time code (command line)", OldDevice::enrol(&stage, &broker));
-    let old = old.await?;
+    let enrols = OldDevice::enrol(&stage, &broker);
+    let old = teller.step("Device A enrols with a one-time code (command line)", enrols).await?;
     let known = teller.step("A backs up a P-256 identity key and an archive of its MLS client", back_up(&old)).await?;
     teller.step("A is lost, and the operator revokes it", lose(&old, &broker)).await?;
     teller.step("Whoever found A asks for its keys: refused, device_inactive", old.is_refused_to_finder()).await?;
 
-    let new = teller.step("Device B enrols for the same user (device SDK)", NewDevice::enrol(&stage, &broker));
-    let mut new = new.await?;
+    let enrols = NewDevice::enrol(&stage, &broker);
+    let mut new = teller.step("Device B enrols for the same user (device SDK)", enrols).await?;
     let restored = teller.step("B restores both secrets", new.restore()).await?;
     let signs = async { known.identity.is_proven_by(&restored.identity) };
     teller.step("B signs with the identity key; the signature verifies under A's public key", signs).await?;
