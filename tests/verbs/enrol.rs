@@ -51,6 +51,25 @@ async fn every_code_that_does_not_fit_gets_the_same_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_waits_for_approval_does_nothing() {
+    let mut broker = Broker::start().await;
+    let vkey = broker.with_tenant().await;
+    let device = Raw::enrol(&broker, TENANT, "alice").await;
+    device.backup("identity", 1, b"key").await;
+    let (opened, _) = device.open("identity").await;
+    broker.stop();
+    broker.sql("UPDATE devices SET state = 'pending'").await;
+    broker.run(&[]).await;
+    let wrap = device.send_wrap(&device.wrap("identity", 2, b"key")).await;
+    for refused in [wrap, device.release(&opened).await] {
+        assert_eq!((refused.status, refused.code()), (403, "device_inactive".into()));
+    }
+    let log = broker.verified_log(TENANT, &vkey);
+    assert_eq!(outcomes(&log, "wrap.denied"), ["device_inactive"]);
+    assert_eq!(outcomes(&log, "restore.denied"), ["device_inactive"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_code_raced_by_twenty_keys_enrols_one() {
     let broker = Broker::start().await;
     let vkey = broker.with_tenant().await;
