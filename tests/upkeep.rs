@@ -1,5 +1,7 @@
 //! What goes on without a request: delivery to sinks, and one broker for one database.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[expect(unused_imports, reason = "these stories need no device of their own")]
 mod harness;
 

@@ -65,8 +65,9 @@ fn log_to_stderr(json: bool) {
     if json { format.json().init() } else { format.with_ansi(false).init() }
 }
 
-/// Secrets stay in memory, and memory out of files; many connections need many descriptors.
+/// Secrets stay in memory, memory out of files, and files with their owner; many connections need many descriptors.
 fn harden() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let hardening = secret::harden_process();
     if !hardening.locked {
         warn!("memory could not be locked: secrets may be swapped to disk; raise LimitMEMLOCK");
@@ -87,7 +88,7 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
     sweep::recover(&broker).await?;
 
     let stop = CancellationToken::new();
-    let mut background = vec![tokio::spawn(upkeep(broker.clone(), stop.clone()))];
+    let mut background = vec![tokio::spawn(upkeep(broker.clone(), metrics.clone(), stop.clone()))];
     for outlet in outlets(&config)? {
         background.push(tokio::spawn(pump(broker.clone(), outlet, stop.clone())));
     }
@@ -214,7 +215,7 @@ fn outlets(config: &Config) -> Result<Vec<Outlet>, Failure> {
 }
 
 /// Looks at the disk every second and sweeps every ten.
-async fn upkeep(broker: Arc<Broker>, stop: CancellationToken) {
+async fn upkeep(broker: Arc<Broker>, metrics: PrometheusHandle, stop: CancellationToken) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let mut seconds: u64 = 0;
     loop {
@@ -224,9 +225,12 @@ async fn upkeep(broker: Arc<Broker>, stop: CancellationToken) {
         }
         broker.disk.look();
         seconds += 1;
-        if seconds.is_multiple_of(10)
-            && let Err(error) = sweep::sweep(&broker).await
-        {
+        if !seconds.is_multiple_of(10) {
+            continue;
+        }
+        // Histograms hold every sample in memory until this or a scrape.
+        metrics.run_upkeep();
+        if let Err(error) = sweep::sweep(&broker).await {
             warn!(error = &error as &dyn std::error::Error, "a sweep failed; the next one tries again");
         }
     }
