@@ -107,6 +107,7 @@ pub(super) async fn keks(
     InPath(tenant): InPath<String>,
     InQuery(query): InQuery<PageQuery>,
 ) -> Listed<api::Kek> {
+    ops::admin::require_tenant(&broker, &tenant).await?;
     let rows = keks::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
     listed(rows, &query, |kek| kek.id.to_string(), shown_kek)
 }
@@ -142,6 +143,7 @@ pub(super) async fn users(
     InPath(tenant): InPath<String>,
     InQuery(query): InQuery<PageQuery>,
 ) -> Listed<api::User> {
+    ops::admin::require_tenant(&broker, &tenant).await?;
     let rows = users::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
     listed(rows, &query, |user| user.id.clone(), shown_user)
 }
@@ -178,6 +180,7 @@ pub(super) async fn devices(
     InPath(tenant): InPath<String>,
     InQuery(query): InQuery<PageQuery>,
 ) -> Listed<api::Device> {
+    ops::admin::require_tenant(&broker, &tenant).await?;
     let rows = devices::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
     listed(
         rows,
@@ -204,6 +207,7 @@ pub(super) async fn records(
     InPath(tenant): InPath<String>,
     InQuery(query): InQuery<PageQuery>,
 ) -> Listed<api::Record> {
+    ops::admin::require_tenant(&broker, &tenant).await?;
     let rows = records::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
     listed(
         rows,
@@ -230,6 +234,7 @@ pub(super) async fn restores(
     InPath(tenant): InPath<String>,
     InQuery(query): InQuery<PageQuery>,
 ) -> Listed<api::Restore> {
+    ops::admin::require_tenant(&broker, &tenant).await?;
     let rows = restores::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
     listed(
         rows,

@@ -135,6 +135,7 @@ pub async fn create_code(
     Ok(code)
 }
 
-pub(super) async fn require_tenant(broker: &Broker, tenant: &str) -> Result<Tenant, Error> {
+/// The tenant, active or not.
+pub async fn require_tenant(broker: &Broker, tenant: &str) -> Result<Tenant, Error> {
     tenants::find(&mut *broker.store.reader().await?, tenant).await?.ok_or(Error::NotFound)
 }
