@@ -167,7 +167,7 @@ fn exports() -> Result<(), Box<dyn Error>> {
     write("verify", "altered", [1, wrapped, 0, 0, 1, 0, 2, b'n', b'o'])
 }
 
-/// The one that the target opens, too.
+/// The one that the target opens, too; and two that somebody without the passphrase made of it.
 fn keystore() -> Result<(), Box<dyn Error>> {
     let (folder, passphrase) = (tempfile::tempdir()?, Secret::copied_from(b"fuzz"));
     let path = folder.path().join("keystore");
@@ -177,7 +177,10 @@ fn keystore() -> Result<(), Box<dyn Error>> {
         software.create_key(name)?;
     }
     software.set_state("disabled", false)?;
-    write("keystore", "good", fs::read(path)?)
+    let good = fs::read_to_string(path)?;
+    write("keystore", "enabled", good.replace(r#""state": "disabled""#, r#""state": "enabled""#))?;
+    write("keystore", "renamed", good.replace(r#""first""#, r#""third""#).replace(r#""second""#, r#""first""#))?;
+    write("keystore", "good", good)
 }
 
 fn device_state() -> Value {
