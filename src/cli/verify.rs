@@ -45,7 +45,7 @@ impl Verify {
         let pinned =
             if report.pinned { "the pinned key" } else { "the key in the export itself, which proves no origin" };
         output::line(&format!(
-            "ok: {} events of {}, {} releases each after its intent, {} disclosures; signed by {pinned}",
+            "ok: {} events of {}, {} released, each after its intent, {} disclosures; signed by {pinned}",
             checkpoint.size, checkpoint.origin, report.released, report.disclosures
         ))?;
         for open in &report.open {

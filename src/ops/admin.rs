@@ -51,7 +51,11 @@ pub async fn create_tenant(
     let subject = broker.keys.open_subject(id, "", &sealed)?;
     let event = Event::new(Kind::LogOpened, Outcome::OK)
         .event_key(broker.keys.event.public_key().clone())
-        .policy_digest(broker.policies.digest());
+        .policy_digest(broker.policies.digest())
+        .policy(
+            unattested_days
+                .map_or("unattested devices: never".into(), |days| format!("unattested devices: {days} days")),
+        );
     let change = Rare::CreateTenant(tenant.clone(), rows, sealed);
     broker.committer.commit_with_keys(proposal(id, admin, change, event), keys, subject).await?;
     Ok(tenant)

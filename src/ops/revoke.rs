@@ -40,7 +40,7 @@ async fn event(broker: &Broker, tenant: &str, target: &Target) -> Result<(Event,
     let event = |kind| Event::new(kind, Outcome::OK);
     let mut db = broker.store.reader().await?;
     let (event, user) = match target {
-        Target::Tenant => (event(Kind::TenantSuspended), None),
+        Target::Tenant => (event(Kind::TenantRevoked), None),
         Target::User(id) => (event(Kind::UserRevoked), users::find(&mut db, tenant, id).await?.map(|user| user.id)),
         Target::Device(id) => {
             let own = devices::find(&mut db, *id).await?.filter(|device| device.tenant == tenant);

@@ -43,7 +43,7 @@ async fn take_away(broker: &Broker, device: &Raw, kind: &str, opened: &RestoreOp
 const TARGETS: [(&str, u16, &str, &str, u64); 5] = [
     ("device", 403, "device_inactive", "device.revoked", 2),
     ("user", 403, "user_inactive", "user.revoked", 2),
-    ("tenant", 403, "tenant_inactive", "tenant.suspended", 2),
+    ("tenant", 403, "tenant_inactive", "tenant.revoked", 2),
     ("restore", 410, "restore_over", "restore.revoked", 1),
     ("kek", 403, "kek_inactive", "kek.disabled", 0),
 ];

@@ -44,8 +44,8 @@ kinds! {
     LogHeartbeat "log.heartbeat",
     /// Announces another event key; signed by one already announced.
     LogKeyRotated "log.key_rotated",
-    /// A tenant was created.
-    TenantCreated "tenant.created",
+    /// A tenant was revoked: nothing of it is served ever again. Its creation is `log.opened`.
+    TenantRevoked "tenant.revoked",
     /// A tenant was suspended: nothing of it is served.
     TenantSuspended "tenant.suspended",
     /// A suspended tenant is served again.
