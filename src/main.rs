@@ -22,6 +22,10 @@ mod store;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// What any library frees is wiped: requests carry codes and tokens.
+#[global_allocator]
+static ALLOCATOR: secret::Wiping = secret::Wiping;
+
 fn main() -> ExitCode {
     // One TLS and crypto stack for everything in this process.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
