@@ -26,6 +26,7 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
     };
     let hash = ask.code.hash();
     let Some(code) = enrolment_codes::usable(&mut db, &tenant.id, &hash, now).await? else {
+        drop(db); // The commit may need a reader of its own, and there are few.
         return Err(record_refusal(broker, newcomer, Refusal::CodeInvalid, None).await);
     };
     let user = users::find(&mut db, &tenant.id, &code.user).await?.ok_or(Refusal::UserInactive)?;

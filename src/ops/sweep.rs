@@ -46,8 +46,8 @@ async fn forget_nonces(broker: &Broker) -> Result<(), Error> {
 
 /// An interrupted release has released nothing: it gets its outcome, and the device may ask again.
 async fn give_back_releases(broker: &Broker, unchanged_since: Timestamp) -> Result<(), Error> {
-    let mut db = broker.store.reader().await?;
-    for restore in restores::in_flight_since(&mut db, unchanged_since).await? {
+    let in_flight = restores::in_flight_since(&mut *broker.store.reader().await?, unchanged_since).await?;
+    for restore in in_flight {
         let event = Event::new(Kind::RestoreFailed, Outcome::from_static("interrupted"));
         let Some(flight) = restore.flight else { continue };
         let change = Change::AbortRelease { restore: restore.id, flight, retryable: true };
