@@ -183,6 +183,11 @@ impl Keys {
         Ok(key)
     }
 
+    /// A key that is kept nowhere: what it seals is gone.
+    pub(crate) fn nobodys_subject() -> Result<Arc<SubjectKey>, KeyError> {
+        SubjectKey::new(&Secret::random(KEY_LEN)).map(Arc::new).map_err(|_| KeyError::SubjectErased)
+    }
+
     /// Opens a subject's key before its row can be read: while the subject is being created.
     pub(crate) fn open_subject(&self, tenant: &str, subject: &str, sealed: &[u8]) -> Result<Arc<SubjectKey>, KeyError> {
         let key = unseal_key(&self.seal, &subject_aad(tenant, subject), sealed).ok_or(KeyError::SubjectErased)?;

@@ -5,7 +5,7 @@
 #[expect(unused_imports, reason = "these stories need no device of their own")]
 mod harness;
 
-use harness::{Broker, KEYFOLD, keyfold, text};
+use harness::{Broker, KEYFOLD, TENANT, keyfold, outcomes, text};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -68,6 +68,23 @@ async fn a_second_broker_on_the_same_database_does_not_start() {
     third.kill().unwrap();
     third.wait().unwrap();
     assert!(runs, "a killed broker leaves no lock behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_was_erased_can_still_be_revoked_and_the_log_verifies() {
+    let mut broker = Broker::start().await;
+    let vkey = broker.with_tenant().await;
+    let device = broker.enrol(TENANT, "alice").await;
+    broker.stop();
+    broker.sql("DELETE FROM subjects WHERE tenant = 'acme' AND id = 'alice'").await;
+    broker.run(&[]).await;
+    broker.revoke(TENANT, "device", Some(&device.id().to_string())).await;
+    broker.revoke(TENANT, "user", Some("alice")).await;
+    let log = broker.verified_log(TENANT, &vkey);
+    let disclosed = |event: &Value| event["disclosed"].to_string();
+    assert_eq!(outcomes(&log, "user.revoked"), ["ok"]);
+    assert!(log.iter().all(|event| !disclosed(event).contains("alice")), "{log:?}");
+    assert!(log.iter().any(|event| disclosed(event).contains("token:operator")), "the tenant's own stays readable");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -188,7 +188,11 @@ impl Committer {
 
     async fn keys_for<C>(&self, proposal: &Proposal<C>) -> Result<(Arc<TenantKeys>, Arc<SubjectKey>), KeyError> {
         let keys = self.keys.of_tenant(&proposal.tenant).await?;
-        let subject = self.keys.of_subject(&proposal.tenant, &proposal.subject).await?;
+        let subject = match self.keys.of_subject(&proposal.tenant, &proposal.subject).await {
+            // An erased person is still revoked, refused and swept; what is said about them then, nobody can read.
+            Err(KeyError::SubjectErased) => Keys::nobodys_subject()?,
+            subject => subject?,
+        };
         Ok((keys, subject))
     }
 
