@@ -1,7 +1,6 @@
 //! `kill -9` at random under load: what was answered is true, and nothing else ever went out.
 
-use crate::harness::raw::Answer;
-use crate::harness::{Broker, Raw, TENANT};
+use crate::harness::{Answer, Broker, Raw, TENANT};
 use protocol::messages::{OpenRestore, Released, RestoreOpened, Wrapped};
 use protocol::names::Kind;
 use protocol::record::{KeySchedule, RecordName, SUITE, WrappingSecret, open_bundle};
@@ -22,7 +21,7 @@ const AT_ONCE: usize = 16;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_under_load_it_keeps_what_it_has_promised() {
-    let crashes: u32 = env::var("KEYFOLD_CRASHES").map_or(100, |text| text.parse().unwrap());
+    let crashes: u32 = env::var("KEYFOLD_CRASHES").map_or(25, |text| text.parse().unwrap());
     let mut broker = Broker::start().await;
     let vkey = broker.with_tenant().await;
     let mut devices = Vec::new();

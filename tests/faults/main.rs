@@ -13,4 +13,5 @@ mod pkcs11;
 mod providers;
 mod proxy;
 mod root;
+mod slow;
 mod software;

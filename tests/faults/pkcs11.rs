@@ -1,7 +1,6 @@
 //! An HSM's keys come and go: a SoftHSM2 token, changed by OpenSC's tool from another process.
 
-use crate::harness::raw::Answer;
-use crate::harness::{Broker, KEYFOLD, Raw, outcomes, text};
+use crate::harness::{Answer, Broker, KEYFOLD, Raw, outcomes, text};
 use serde_json::json;
 use std::fs;
 use std::path::PathBuf;

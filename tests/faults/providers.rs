@@ -1,7 +1,6 @@
 //! A customer's KMS is down, slow, throttling or talking nonsense: a real OpenBao behind a proxy that spoils answers.
 
-use crate::harness::raw::Answer;
-use crate::harness::{Broker, Raw, outcomes};
+use crate::harness::{Answer, Broker, Raw, outcomes};
 use crate::proxy::{Fault, Proxy};
 use futures_util::future::join_all;
 use reqwest::Method;

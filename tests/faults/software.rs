@@ -1,7 +1,6 @@
 //! The software keystore's keys come and go, and wrapped records are moved about in the database.
 
-use crate::harness::raw::Answer;
-use crate::harness::{Broker, Raw, TENANT, outcomes};
+use crate::harness::{Answer, Broker, Raw, TENANT, outcomes};
 use crate::root::edit_database;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
