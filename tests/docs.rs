@@ -1,0 +1,119 @@
+//! What the program says and takes is documented: problem codes, routes, metrics, configuration.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The Rust sources below `folder`, one after the other.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: PathBuf| match path.extension() {
+        Some(extension) if extension == "rs" => fs::read_to_string(path).unwrap(),
+        Some(_) => String::new(),
+        None => sources(&path),
+    };
+    entries.map(text).collect()
+}
+
+fn broker_sources() -> String {
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+}
+
+/// All texts in quotes.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.split('"').skip(1).step_by(2).collect()
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() > 3 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// The part of `text` from `start` to `end`.
+fn part<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+    let from = text.split_once(start).unwrap_or_else(|| panic!("no `{start}`")).1;
+    from.split_once(end).unwrap_or_else(|| panic!("no `{end}`")).0
+}
+
+/// Every word that can be the `code` of a problem document.
+fn codes() -> BTreeSet<String> {
+    let (errors, problem, kms) = (read("src/error.rs"), read("src/http/problem.rs"), read("src/kms.rs"));
+    let refusals = part(&errors, "Refusal {", "\n}");
+    let described = part(&problem, "fn describe(", "\n}");
+    let providers = part(&kms, "pub fn code(", "\n}");
+    let words = [refusals, described, providers].into_iter().flat_map(quoted).filter(|word| is_word(word));
+    let bad_nonce = protocol::messages::Problem::BAD_NONCE;
+    // A spent nonce goes out as `bad_nonce`.
+    words.chain([bad_nonce]).filter(|code| *code != "nonce_spent").map(str::to_owned).collect()
+}
+
+/// The first cell of each row of the table below `heading`.
+fn first_cells(document: &str, heading: &str) -> BTreeSet<String> {
+    let section = document.split_once(heading).unwrap().1.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(cell, _)| cell.to_owned()).collect()
+}
+
+#[test]
+fn each_problem_code_is_documented_and_no_other() {
+    let codes = codes();
+    assert!(codes.len() > 40, "{codes:?}");
+    assert_eq!(first_cells(&read("docs/API.md"), "## Refusals"), codes);
+}
+
+#[test]
+fn each_route_is_documented_and_no_other() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_keyfold")).arg("openapi").output().unwrap();
+    let openapi: Value = serde_json::from_slice(&printed.stdout).unwrap();
+    let methods = |(path, item): (&String, &Value)| {
+        let methods: Vec<_> = item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
+        methods.into_iter().map(|method| format!("{method} {path}")).collect::<Vec<_>>()
+    };
+    let mut routes: BTreeSet<_> = openapi["paths"].as_object().unwrap().iter().flat_map(methods).collect();
+    routes.insert("GET /openapi.json".into());
+    let api = read("docs/API.md");
+    let documented = ["## Devices", "## Administrators", "## Auditors", "## Operators"];
+    let documented: BTreeSet<_> = documented.iter().flat_map(|heading| first_cells(&api, heading)).collect();
+    assert_eq!(documented, routes);
+}
+
+#[test]
+fn each_metric_is_documented_and_no_other() {
+    let sources = broker_sources();
+    let metrics: BTreeSet<_> = quoted(&sources)
+        .into_iter()
+        .filter(|word| word.starts_with("keyfold_") && is_word(word))
+        .map(str::to_owned)
+        .collect();
+    assert!(metrics.len() > 8, "{metrics:?}");
+    assert_eq!(first_cells(&read("docs/OPERATIONS.md"), "## Metrics"), metrics);
+}
+
+#[test]
+fn each_field_of_the_configuration_is_documented() {
+    let (config, limits) = (read("src/config.rs"), read("src/limits.rs"));
+    let structs = part(&config, "/// The whole file.", "fn default_connections");
+    let rates = part(&limits, "pub struct Rates {", "\n}");
+    let fields = structs.lines().chain(rates.lines()).filter_map(|line| {
+        let (field, kind) = line.trim().trim_start_matches("pub ").split_once(": ")?;
+        // `folder` is not read from the file; what has a `(` is code.
+        (is_field(field) && field != "folder" && kind.ends_with(',') && !kind.contains('(')).then(|| field.to_owned())
+    });
+    let fields: BTreeSet<_> = fields.filter(|field| !matches!(&**field, "Self { deadline_ms")).collect();
+    assert!(fields.len() > 35, "{fields:?}");
+    let documented = first_cells(&read("docs/OPERATIONS.md"), "## Configuration");
+    let names: BTreeSet<_> = documented.iter().flat_map(|name| name.split('.')).map(str::to_owned).collect();
+    let missing: Vec<_> = fields.difference(&names).collect();
+    assert!(missing.is_empty(), "not in docs/OPERATIONS.md: {missing:?}");
+}
+
+fn is_field(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
