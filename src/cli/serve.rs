@@ -137,10 +137,10 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
         policies: PolicySet::default_set(),
         kms: Kms::new(providers, clock.clone()),
         limits: Limits::new(config.rates),
-        disk: Disk::new(&folder, config.database.min_free_mib * 1024 * 1024),
+        disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admin: AdminToken::new(&config.admin.name, &config.admin_token()?),
         public_url: config.public_url.clone(),
-        restore_lifetime: Duration::from_secs(config.times.restore_minutes * 60),
+        restore_lifetime: Duration::from_secs(config.times.restore_minutes.saturating_mul(60)),
         decoy: DeviceKey::generate_p256().public().clone(),
         clock,
         store,
@@ -208,7 +208,7 @@ fn limits_of(provider: &Provider) -> CallLimits {
 
 fn outlets(config: &Config) -> Result<Vec<Outlet>, Failure> {
     let open = |config::Sink::File { name, path, max_mib, disclose }: &config::Sink| {
-        let sink = FileSink::open(&config.path(path), max_mib * 1024 * 1024)?;
+        let sink = FileSink::open(&config.path(path), max_mib.saturating_mul(1024 * 1024))?;
         Ok(Outlet { name: name.clone(), disclose: *disclose, sink: Box::new(sink) })
     };
     config.sinks.iter().map(open).collect()

@@ -53,7 +53,7 @@ async fn tile(db: &mut Connection, tenant: &str, id: TileId) -> Result<Vec<Hash>
         return Ok(hashes.get(..id.width.into()).ok_or(Error::NotFound)?.to_vec());
     }
     let from = id.index.checked_mul(WIDTH).ok_or(Error::NotFound)?;
-    let range = from..from + u64::from(id.width);
+    let range = from..from.checked_add(id.width.into()).ok_or(Error::NotFound)?;
     let hashes: Vec<Hash> = match id.level.checked_sub(1) {
         None => {
             let leaves = log::leaves(db, tenant, range.start, range.end).await?;
