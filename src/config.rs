@@ -264,7 +264,8 @@ fn default_sink_size() -> u64 {
 impl Config {
     /// Reads and checks the file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let text =
+            String::from_utf8(read(path)?).map_err(|_| ConfigError::Invalid("the configuration is not UTF-8"))?;
         let mut config: Self = toml::from_str(&text)
             .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
         config.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();

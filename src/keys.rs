@@ -77,6 +77,13 @@ impl TenantKeys {
         let successor = place.checked_sub(1).and_then(|newer| self.ingress.get(newer));
         self.ingress.get(place).filter(|_| successor.is_none_or(|newer| now - newer.created_at < INGRESS_GRACE))
     }
+
+    /// The ingress keys that nothing may be sealed to any more: to be destroyed, so that no later theft opens old wraps.
+    #[must_use]
+    pub fn retired(&self, now: Timestamp) -> Vec<Uuid> {
+        let ids = self.ingress.iter().map(|key| key.id);
+        ids.filter(|id| self.accepted(&id.to_string(), now).is_none()).collect()
+    }
 }
 
 /// The broker's own keys, opened.

@@ -88,8 +88,12 @@ impl Kms {
         let guarded = self.providers.get(&kek.provider).ok_or(Error::NoSuchKey)?;
         let breaker = self.breaker(kek.id);
         breaker.admit(self.clock.now()).map_err(|wait| Error::Unavailable { retry_after: Some(wait) })?;
+        // Waiting for others' calls says nothing about this KEK, so it is not held against it.
+        let waited = timeout(guarded.limits.deadline, guarded.permits.acquire()).await;
+        let permit = waited.map_err(|_| Error::Unavailable { retry_after: None })?;
         let started = Instant::now();
         let done = guarded.call(call).await;
+        drop(permit);
         breaker.record(!matches!(done, Err(Error::Unavailable { .. } | Error::Broken(_))), self.clock.now());
         let outcome = done.as_ref().err().map_or("ok", code);
         histogram!("keyfold_provider_seconds", "provider" => kek.provider.clone(), "operation" => operation,
@@ -109,7 +113,6 @@ impl Guarded {
         F: Future<Output = Result<T, Error>>,
     {
         let attempts = async {
-            let _permit = self.permits.acquire().await.expect("invariant: this semaphore is never closed");
             let backoff =
                 ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_max_times(3).with_jitter();
             // Who is asked to wait for longer than there is, is told so instead of made to wait.

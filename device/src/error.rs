@@ -84,7 +84,9 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(error) => !error.is_builder(),
-            Self::Refused(problem) => is_transient_status(problem.status),
+            Self::Refused(problem) => {
+                is_transient_status(problem.status) || problem.code == Problem::RESTORE_IN_PROGRESS
+            }
             Self::Status(status) => is_transient_status(*status),
             Self::Url
             | Self::Roots

@@ -143,6 +143,7 @@ impl Batcher {
             Upkeep::ForgetNonces(before) => nonces::forget_expired(&mut writer, before).await?,
             Upkeep::AdvanceCursor { tenant, sink, next } => cursors::advance(&mut writer, &tenant, &sink, next).await?,
             Upkeep::StoreKey(key) => broker_keys::insert(&mut writer, &key).await?,
+            Upkeep::DestroyKey(id) => broker_keys::destroy(&mut writer, id).await?,
         }
         Ok(())
     }

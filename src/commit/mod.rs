@@ -112,6 +112,8 @@ pub enum Upkeep {
     },
     /// A further key for a tenant.
     StoreKey(BrokerKey),
+    /// Destroys one of the broker's own keys.
+    DestroyKey(Uuid),
 }
 
 /// A proposal on its way, signed for the outcome that is expected.

@@ -9,6 +9,7 @@ use crate::store::devices::{self, Device};
 use crate::store::enrolment_codes::{self, EnrolmentCode};
 use crate::store::keks::{self, Kek};
 use crate::store::nonces;
+use crate::store::records;
 use crate::store::restores::{self, Owner};
 use crate::store::tenants::{self, Tenant};
 use crate::store::users::{self, User};
@@ -146,21 +147,36 @@ async fn enrol(db: &mut Connection, code: &[u8; 32], device: &Device, now: Times
 
 /// Entity and open restores in one transaction: when it has committed, no later release can.
 async fn revoke(db: &mut Connection, tenant: &str, target: &Target, now: Timestamp) -> Result<Passed, StoreError> {
-    let (found, owner) = match target {
-        Target::Tenant => (tenants::revoke(db, tenant).await?, Some(Owner::Tenant)),
-        Target::User(user) => (users::revoke(db, tenant, user).await?, Some(Owner::User(user))),
-        Target::Device(device) => (devices::revoke(db, tenant, *device).await?, Some(Owner::Device(*device))),
-        Target::Restore(restore) => (true, Some(Owner::Itself(*restore))),
-        // The gate looks at the KEK itself, so restores of its records cannot be released; others go on.
-        Target::Kek(kek) => (keks::revoke(db, tenant, *kek).await?, None),
+    let found = match target {
+        Target::Tenant => tenants::revoke(db, tenant).await?,
+        Target::User(user) => users::revoke(db, tenant, user).await?,
+        Target::Device(device) => devices::revoke(db, tenant, *device).await?,
+        Target::Restore(_) => true,
+        Target::Kek(kek) => keks::revoke(db, tenant, *kek).await?,
     };
-    let ended = match owner.filter(|_| found) {
-        Some(owner) => restores::revoke_of(db, tenant, owner, now).await?,
-        None => 0,
-    };
-    let nothing_to_end = matches!(target, Target::Restore(_)) && ended == 0;
-    if !found || nothing_to_end {
+    if !found {
         return Ok(Err(Refusal::Unknown));
     }
+    let ended = match target {
+        Target::Tenant => restores::revoke_of(db, tenant, Owner::Tenant, now).await?,
+        Target::User(user) => restores::revoke_of(db, tenant, Owner::User(user), now).await?,
+        Target::Device(device) => restores::revoke_of(db, tenant, Owner::Device(*device), now).await?,
+        Target::Restore(restore) => restores::revoke_of(db, tenant, Owner::Itself(*restore), now).await?,
+        Target::Kek(kek) => revoke_under(db, tenant, *kek, now).await?,
+    };
+    if ended == 0 && matches!(target, Target::Restore(_)) {
+        return Ok(Err(Refusal::Unknown)); // Not there, not this tenant's, or over.
+    }
     Ok(Ok(Applied::Revoked { restores: ended, at: now }))
+}
+
+/// Ends the open restores of which any record is under the KEK; others go on.
+async fn revoke_under(db: &mut Connection, tenant: &str, kek: Uuid, now: Timestamp) -> Result<u64, StoreError> {
+    let mut ended = 0;
+    for (restore, asked) in restores::open_of(db, tenant).await? {
+        if records::find_all(db, &asked).await?.iter().any(|record| record.kek == kek) {
+            ended += restores::revoke_of(db, tenant, Owner::Itself(restore), now).await?;
+        }
+    }
+    Ok(ended)
 }

@@ -89,7 +89,7 @@ fn builder(timeouts: Timeouts) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
-        .max_concurrent_streams(64)
+        .max_concurrent_streams(16)
         .max_header_list_size(16 * 1024);
     builder
 }

@@ -124,13 +124,20 @@ async fn heartbeat(broker: &Broker, tenant: String, step_back: Option<i64>) -> R
     passed_by(broker.committer.commit(proposal).await)
 }
 
-/// A new ingress key every 30 days; old ones still open what was sealed before.
+/// A new ingress key every 30 days; the one before it opens for another day, then it is destroyed.
 async fn rotate_ingress(broker: &Broker, tenant: &str, now: Timestamp) -> Result<(), Error> {
     let keys = broker.keys.of_tenant(tenant).await?;
-    if keys.ingress.first().is_some_and(|newest| now - newest.created_at < INGRESS_LIFETIME) {
+    let retired = keys.retired(now);
+    let fresh = keys.ingress.first().is_some_and(|newest| now - newest.created_at < INGRESS_LIFETIME);
+    if fresh && retired.is_empty() {
         return Ok(());
     }
-    broker.committer.upkeep(Upkeep::StoreKey(broker.keys.make(tenant, Purpose::Ingress, now))).await?;
+    if !fresh {
+        broker.committer.upkeep(Upkeep::StoreKey(broker.keys.make(tenant, Purpose::Ingress, now))).await?;
+    }
+    for id in retired {
+        broker.committer.upkeep(Upkeep::DestroyKey(id)).await?;
+    }
     broker.keys.forget_tenant(tenant);
     Ok(())
 }

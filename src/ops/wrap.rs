@@ -31,7 +31,7 @@ pub async fn wrap(broker: &Broker, caller: &DeviceCaller, wrap: Wrap) -> Result<
     let attempt = Attempt { broker, caller, refused_as: Kind::WrapDenied };
     let event = event(&attempt, &wrap);
     let name = name(caller, &wrap)?;
-    let (kek, secret) = match admit(broker, caller, &wrap, &name).await {
+    let (kek, secret, policies) = match admit(broker, caller, &wrap, &name).await {
         Ok(admitted) => admitted,
         Err(Error::Refused(refusal)) => return Err(attempt.refuse(refusal, event).await),
         Err(error) => return Err(error),
@@ -40,7 +40,7 @@ pub async fn wrap(broker: &Broker, caller: &DeviceCaller, wrap: Wrap) -> Result<
         let (receipt, leaf) = super::log::receipt(broker, &stored.tenant, stored.leaf_index).await?;
         return Ok(Wrapped { record: stored.id, generation: stored.generation, receipt, leaf });
     }
-    let event = event.kek(kek.id.to_string(), kek.version).provider(kek.provider.clone());
+    let event = event.policy(policies).kek(kek.id.to_string(), kek.version).provider(kek.provider.clone());
     let context = providers::Context::new(*name.context().as_bytes());
     let wrapped = match broker.kms.wrap(&kek, &secret, &context).await {
         Ok(wrapped) => wrapped,
@@ -73,13 +73,20 @@ pub(super) fn user_id(user: &str) -> Result<UserId, Error> {
     user.parse().map_err(|_| Error::Store(crate::store::StoreError::Corrupt { column: "user_id" }))
 }
 
-/// What must hold before the provider is asked: standing, policy, a KEK, and a secret that is for this record.
-async fn admit(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap, name: &RecordName) -> Result<(Kek, Secret), Error> {
+/// What must hold before the provider is asked: standing, policy, a KEK, and a secret that is for this record. The last
+/// of what it gives are the ids of the policies that decided.
+async fn admit(
+    broker: &Broker,
+    caller: &DeviceCaller,
+    wrap: &Wrap,
+    name: &RecordName,
+) -> Result<(Kek, Secret, String), Error> {
     let standing = Standing::load(broker, caller).await?;
     standing.check(caller)?;
     let record =
         RecordFacts { owner: &caller.device.user, kind: wrap.kind.as_str(), generation: wrap.generation, newest: true };
-    if !standing.decide(broker, &caller.device, Action::Wrap, &[record]).allowed {
+    let decision = standing.decide(broker, &caller.device, Action::Wrap, &[record]);
+    if !decision.allowed {
         return Err(Refusal::PolicyDenied.into());
     }
     let kek = standing.tenant.kek.ok_or(Refusal::KekMissing)?;
@@ -88,7 +95,7 @@ async fn admit(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap, name: &Recor
         return Err(Refusal::KekInactive.into());
     }
     let keys = broker.keys.of_tenant(&standing.tenant.id).await?;
-    Ok((kek, open(&keys, wrap, name, broker.clock.now())?))
+    Ok((kek, open(&keys, wrap, name, broker.clock.now())?, decision.determined_by.join(" ")))
 }
 
 fn open(keys: &TenantKeys, wrap: &Wrap, name: &RecordName, now: Timestamp) -> Result<Secret, Refusal> {

@@ -64,6 +64,12 @@ pub(crate) async fn insert(db: &mut Connection, key: &BrokerKey) -> Result<(), S
     Ok(())
 }
 
+/// The row is overwritten, not only unlinked: the database is opened with `secure_delete`.
+pub(crate) async fn destroy(db: &mut Connection, id: Uuid) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM broker_keys WHERE id = $1").bind(id.to_string()).execute(db).await?;
+    Ok(())
+}
+
 /// All or none: half a set of keys would be a database that never opens.
 pub(crate) async fn insert_together(db: &mut Connection, keys: &[BrokerKey]) -> Result<(), StoreError> {
     let mut transaction = sqlx::Connection::begin(db).await?;

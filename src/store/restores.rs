@@ -179,6 +179,16 @@ pub(crate) async fn update_all(db: &mut Connection, restores: &[Restore]) -> Res
     Ok(())
 }
 
+/// A tenant's restores that are not over, each with the records it asks for.
+pub(crate) async fn open_of(db: &mut Connection, tenant: &str) -> Result<Vec<(Uuid, Vec<Uuid>)>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM restores
+         WHERE tenant = $1 AND state IN ('pending', 'approved', 'releasing', 'released') ORDER BY id"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(tenant).fetch_all(db).await?;
+    rows.iter().map(|row| read(row).map(|restore| (restore.id, restore.records))).collect()
+}
+
 /// Whose open restores a revocation ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Owner<'a> {

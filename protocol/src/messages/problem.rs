@@ -25,6 +25,8 @@ impl Problem {
     pub const BAD_NONCE: &str = "bad_nonce";
     /// Code: the generation is not one more than the newest. List the records, then wrap again.
     pub const STALE_GENERATION: &str = "stale_generation";
+    /// Code: another request is releasing this restore right now. Ask again in a moment.
+    pub const RESTORE_IN_PROGRESS: &str = "restore_in_progress";
     /// Code: the ingress key is no longer in use. Fetch the device's status, then seal again.
     pub const STALE_INGRESS: &str = "stale_ingress";
 }

@@ -42,7 +42,7 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     if restore.state == RestoreState::Released {
         return fetch_again(&attempt, request, event, &records).await;
     }
-    check_policy(&attempt, &event, &records).await?;
+    let event = checked_by_policy(&attempt, event, &records).await?;
 
     let begin = attempt.proposal(Change::BeginRelease(request.clone()), event.clone());
     let restore = restore_of(broker.committer.commit(begin).await?)?;
@@ -78,17 +78,18 @@ fn describe(event: Event, records: &[Record], keks: &Keks) -> Event {
     }
 }
 
-async fn check_policy(attempt: &Attempt<'_>, event: &Event, records: &[Record]) -> Result<(), Error> {
+/// The event with the ids of the policies that allow it; where they do not, the refusal, recorded.
+async fn checked_by_policy(attempt: &Attempt<'_>, event: Event, records: &[Record]) -> Result<Event, Error> {
     let (broker, caller) = (attempt.broker, attempt.caller);
     let standing = Standing::load(broker, caller).await?;
     if standing.check(caller).is_err() {
-        return Ok(()); // The gate says so, and says why.
+        return Ok(event); // The gate says so, and says why.
     }
     let decision = decide(broker, caller, &standing, records).await?;
+    let event = event.policy(decision.determined_by.join(" "));
     if decision.allowed {
-        return Ok(());
+        return Ok(event);
     }
-    let event = event.clone().policy(decision.determined_by.join(" "));
     Err(attempt.refuse(Refusal::PolicyDenied, event).await)
 }
 
