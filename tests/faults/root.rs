@@ -103,7 +103,9 @@ async fn to_an_altered_log_nothing_is_appended_and_nothing_is_released() {
         "UPDATE log_heads SET size = size - 1 WHERE tenant = 'acme'",
         "UPDATE log_heads SET root = zeroblob(32) WHERE tenant = 'acme'",
         "DELETE FROM log_heads WHERE tenant = 'acme'",
-        "UPDATE log_heads SET checkpoint = replace(checkpoint, 'acme', 'acmf') WHERE tenant = 'acme'",
+        // Another signature under the same head.
+        "UPDATE log_heads SET checkpoint = substr(checkpoint, 1, length(checkpoint) - 12) || 'AAAAAAAAAA=' || char(10)
+         WHERE tenant = 'acme'",
     ] {
         let mut broker = Broker::start().await;
         broker.with_tenant().await;

@@ -30,7 +30,7 @@ async fn no_secret_is_found_where_it_must_not_be() {
 
     let visible = Hunt::of(&[Planted::new("what may be seen", story.visible.clone())]);
     hunt.must_not_find("the log", broker.log().as_bytes());
-    assert!(!visible.find(broker.log().as_bytes()).is_empty(), "the log was not as talkative as it can be");
+    assert!(broker.log().matches("\"level\":\"TRACE\"").count() > 100, "the log was not as talkative as it can be");
     for (what, answer) in &story.answers {
         hunt.must_not_find(what, answer);
     }

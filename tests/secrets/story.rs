@@ -21,7 +21,7 @@ const SECRET_FILES: [&str; 3] = ["passphrase", "admin-token", "tls.key"];
 pub(crate) struct Story {
     pub(crate) broker: Broker,
     pub(crate) vkey: String,
-    /// A device's id: no secret, and to be found in log and database.
+    /// A device's id: no secret, and to be found in the database.
     pub(crate) visible: Vec<u8>,
     pub(crate) planted: Vec<Planted>,
     pub(crate) answers: Vec<(String, Vec<u8>)>,
