@@ -152,7 +152,7 @@ async fn an_ingress_key_lasts_thirty_days_and_a_day_of_grace() {
     broker.stop();
     broker.sql("UPDATE broker_keys SET created_at = created_at - 2678400000 WHERE purpose = 'ingress'").await;
     broker.run(&[]).await;
-    rotated(&broker).await;
+    ingress_keys(&broker, "2").await;
     raw.backup("identity", 1, b"sealed to the old key, in its day of grace").await;
 
     broker.stop();
@@ -162,6 +162,7 @@ async fn an_ingress_key_lasts_thirty_days_and_a_day_of_grace() {
     assert_eq!((refused.status, refused.code()), (409, "stale_ingress".into()));
     let done = sdk.backup(&"identity".parse().unwrap(), &Secret::copied_from(b"key"), None).await.unwrap();
     assert_eq!(done.generation, 2, "the SDK fetches the new key and seals again");
+    ingress_keys(&broker, "1").await;
     let log = broker.verified_log(TENANT, &vkey);
     assert_eq!(outcomes(&log, "record.wrapped"), ["ok"; 2]);
     assert!(
@@ -169,14 +170,14 @@ async fn an_ingress_key_lasts_thirty_days_and_a_day_of_grace() {
     );
 }
 
-/// Waits for the sweep that makes a new ingress key.
-async fn rotated(broker: &Broker) {
+/// Waits for the sweep that leaves so many ingress keys.
+async fn ingress_keys(broker: &Broker, wanted: &str) {
     for _ in 0..150 {
         let keys = broker.sql("SELECT CAST(COUNT(*) AS TEXT) FROM broker_keys WHERE purpose = 'ingress'").await;
-        if keys.as_deref() == Some("2") {
+        if keys.as_deref() == Some(wanted) {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
-    panic!("no new ingress key: {}", broker.log());
+    panic!("never {wanted} ingress keys: {}", broker.log());
 }
