@@ -20,11 +20,14 @@ mod sinks;
 mod store;
 
 use clap::Parser;
+use std::alloc::System;
 use std::process::ExitCode;
+use zeroizing_alloc::ZeroAlloc;
 
-/// What any library frees is wiped: requests carry codes and tokens.
+/// Wipes what any library frees: tokens, enrolment codes and plaintexts of TLS pass through buffers that know nothing of
+/// secrets.
 #[global_allocator]
-static ALLOCATOR: secret::Wiping = secret::Wiping;
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     // One TLS and crypto stack for everything in this process.

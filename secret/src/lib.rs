@@ -3,10 +3,8 @@
 //! A [`Secret`] cannot be printed, copied, compared or serialised, and is wiped when dropped. Looking inside is a
 //! disallowed method by lint, so that every use carries its reason and can be found by grep.
 
-mod allocator;
 mod process;
 
-pub use allocator::Wiping;
 pub use process::{Hardening, harden_process};
 
 use aws_lc_rs::{constant_time, rand};
