@@ -1,7 +1,5 @@
 //! The example configuration is one that this broker reads, down to its last field.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{fs, process::Command};
 
 #[test]
