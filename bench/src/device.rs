@@ -53,7 +53,7 @@ impl Device {
         Ok(Self { key, signer, enrolled, connection, base: endpoint.url(), nonce })
     }
 
-    /// Takes up a new connection, as after a restart of the broker.
+    /// Takes up a new connection, and a nonce that is not about to expire.
     pub async fn reconnect(&mut self, endpoint: &Endpoint) -> Result<(), Failure> {
         self.connection = endpoint.connect().await?;
         let answer = self.connection.send(Request::get("/v1/nonce"), Vec::new()).await?;
@@ -205,7 +205,8 @@ impl Operation for Questions {
 
 /// Backups, one after the other, each the next generation of one kind.
 pub struct Wraps {
-    device: Device,
+    /// Who backs up.
+    pub device: Device,
     kind: Kind,
     generation: u64,
     prepared: VecDeque<Wrap>,
@@ -217,11 +218,6 @@ impl Wraps {
         let kind: Kind = kind.parse()?;
         let prepared = (1..=count).map(|generation| device.wrap(&kind, generation)).collect::<Result<_, _>>()?;
         Ok(Self { device, kind, generation: 0, prepared })
-    }
-
-    /// The device, for something else.
-    pub fn into_device(self) -> Device {
-        self.device
     }
 }
 

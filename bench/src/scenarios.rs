@@ -83,30 +83,51 @@ async fn restores(
     devices: &mut Vec<Device>,
     clients: usize,
 ) -> Result<load::Measured, Failure> {
-    let loops = restoring(devices.drain(..clients).collect(), &[KIND.into()], &ReceiveKeys::make(KEYS));
+    let loops = restoring(broker, devices.drain(..clients), &[KIND.into()], KEYS).await?;
     let (measured, loops) = load::run((server, "restore"), &broker.server, loops, SECONDS).await?;
     devices.extend(loops.into_iter().map(|restores| restores.device));
     Ok(measured)
 }
 
-/// The loops of these devices; each begins with another kind.
-fn restoring(devices: Vec<Device>, kinds: &[String], keys: &ReceiveKeys) -> Vec<Restores> {
-    let restores = |(done, device)| Restores { device, kinds: kinds.to_vec(), keys: keys.clone(), done };
-    devices.into_iter().enumerate().map(restores).collect()
+/// The loops of these devices, connected anew, with so many keys made before; each begins with another kind.
+async fn restoring(
+    broker: &Broker,
+    devices: impl Iterator<Item = Device>,
+    kinds: &[String],
+    keys: usize,
+) -> Result<Vec<Restores>, Failure> {
+    let keys = ReceiveKeys::make(keys);
+    let devices = connected(broker, devices).await?.into_iter().enumerate();
+    Ok(devices.map(|(done, device)| Restores { device, kinds: kinds.to_vec(), keys: keys.clone(), done }).collect())
+}
+
+/// The broker ends connections that are idle for some seconds.
+async fn connected(broker: &Broker, devices: impl Iterator<Item = Device>) -> Result<Vec<Device>, Failure> {
+    let mut connected = Vec::new();
+    for mut device in devices {
+        device.reconnect(broker.endpoint()).await?;
+        connected.push(device);
+    }
+    Ok(connected)
 }
 
 async fn wraps(broker: &Broker, devices: &mut Vec<Device>, clients: usize) -> Result<load::Measured, Failure> {
     let kind = format!("archive-{clients}");
-    let prepare = |device| Wraps::prepare(device, &kind, (BACKUPS / clients.max(4)) as u64);
-    let loops = devices.drain(..clients).map(prepare).collect::<Result<_, _>>()?;
+    let mut loops = Vec::new();
+    for device in devices.drain(..clients) {
+        loops.push(Wraps::prepare(device, &kind, (BACKUPS / clients.max(4)) as u64)?);
+    }
+    for wraps in &mut loops {
+        wraps.device.reconnect(broker.endpoint()).await?;
+    }
     let (measured, loops) = load::run((SOFTWARE, "wrap"), &broker.server, loops, SECONDS).await?;
-    devices.extend(loops.into_iter().map(Wraps::into_device));
+    devices.extend(loops.into_iter().map(|wraps| wraps.device));
     Ok(measured)
 }
 
 /// The growth of one tenant's log in a second, while every device asks for restores.
 async fn questions(broker: &Broker, devices: Vec<Device>) -> Result<f64, Failure> {
-    let loops = restoring(devices, &[KIND.into()], &ReceiveKeys::make(3 * KEYS));
+    let loops = restoring(broker, devices.into_iter(), &[KIND.into()], 3 * KEYS).await?;
     let loops = loops.into_iter().map(Questions).collect();
     let asked = load::run((SOFTWARE, "question"), &broker.server, loops, SECONDS).await?.0;
     Ok(asked.per_second)
@@ -132,7 +153,7 @@ pub async fn footprint(installation: &Installation) -> Result<Footprint, Failure
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle_mib = broker.server.resident_mib()?;
     let (broker, devices) = filled(broker, 16, &[KIND.into()], 100_000).await?;
-    let loops = restoring(devices, &[KIND.into()], &ReceiveKeys::make(KEYS));
+    let loops = restoring(&broker, devices.into_iter(), &[KIND.into()], KEYS).await?;
     load::run((SOFTWARE, "restore"), &broker.server, loops, SECONDS).await?;
     Ok(Footprint { ready_ms, idle_mib, loaded_mib: broker.server.resident_mib()? })
 }
@@ -145,11 +166,8 @@ async fn filled(
     records: i64,
 ) -> Result<(Broker, Vec<Device>), Failure> {
     broker.software_tenant("restores").await?;
-    let mut devices = backed_up(broker.devices("restores", users).await?, kinds).await?;
+    let devices = backed_up(broker.devices("restores", users).await?, kinds).await?;
     let (broker, _) = broker.restart(|database| async move { fill(&database, records).await }).await?;
-    for device in &mut devices {
-        device.reconnect(broker.endpoint()).await?;
-    }
     Ok((broker, devices))
 }
 
@@ -182,7 +200,7 @@ async fn median(
     kinds: &[String],
     clients: usize,
 ) -> Result<f64, Failure> {
-    let loops = restoring(devices.drain(..clients).collect(), kinds, &ReceiveKeys::make(KEYS));
+    let loops = restoring(broker, devices.drain(..clients), kinds, KEYS).await?;
     let (measured, loops) = load::run((SOFTWARE, "restore"), &broker.server, loops, SECONDS).await?;
     devices.extend(loops.into_iter().map(|restores| restores.device));
     Ok(measured.p50_ms)

@@ -36,7 +36,9 @@ impl Token {
         run(Path::new("pkcs11-tool"), |command| {
             token.enter(command);
             command.args(["--module", MODULE, "--token-label", LABEL, "--login", "--pin", PIN, "--keygen"]);
-            command.args(["--key-type", "AES:32", "--label", Self::KEY, "--usage-wrap"]).stdout(Stdio::null());
+            command.args(["--key-type", "AES:32", "--label", Self::KEY, "--usage-wrap"]);
+            // It complains that it cannot show the key that it has made.
+            command.stdout(Stdio::null()).stderr(Stdio::null());
         })?;
         Ok(Some(token))
     }
