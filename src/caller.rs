@@ -2,7 +2,7 @@
 
 use crate::broker::Broker;
 use crate::error::Error;
-use crate::store::devices::{self, Device};
+use crate::store::devices::{self, Device, Membership};
 use crate::store::nonces::SpentNonce;
 use aws_lc_rs::digest;
 use protocol::encoding::from_json;
@@ -40,6 +40,8 @@ pub struct DeviceCaller {
     pub tenant: TenantId,
     /// The device as it is stored.
     pub device: Device,
+    /// What its user and tenant were when it proved itself.
+    pub membership: Membership,
     /// To be spent with the effect.
     pub nonce: SpentNonce,
     /// The nonce as it was sent: part of a transcript.
@@ -73,10 +75,10 @@ pub struct AdminCaller {
 /// Proves which device signed the request, and gives its payload.
 pub async fn device(broker: &Broker, request: SignedRequest) -> Result<(DeviceCaller, Vec<u8>), Error> {
     let proven = prove_device(broker, &request).await;
-    let (device, verified, nonce) = counted(broker, &request.source, proven)?;
+    let ((device, membership), verified, nonce) = counted(broker, &request.source, proven)?;
     broker.limits.count(request.tenant.as_str(), device.id)?;
-    let caller =
-        DeviceCaller { tenant: request.tenant, device, nonce, nonce_text: verified.nonce, source: request.source };
+    let SignedRequest { tenant, source, .. } = request;
+    let caller = DeviceCaller { tenant, device, membership, nonce, nonce_text: verified.nonce, source };
     Ok((caller, verified.payload))
 }
 
@@ -126,7 +128,9 @@ fn counted<T>(broker: &Broker, source: &Source, proven: Result<T, Error>) -> Res
     proven
 }
 
-async fn prove_device(broker: &Broker, request: &SignedRequest) -> Result<(Device, Verified, SpentNonce), Error> {
+type Known = (Device, Membership);
+
+async fn prove_device(broker: &Broker, request: &SignedRequest) -> Result<(Known, Verified, SpentNonce), Error> {
     let unverified = Unverified::parse(&request.body).map_err(Error::Jws)?;
     let Signer::Kid(kid) = &unverified.signer else { return Err(Error::Malformed("`kid` is due here, not `jwk`")) };
     let id = Uuid::try_parse(kid).ok();
@@ -134,13 +138,13 @@ async fn prove_device(broker: &Broker, request: &SignedRequest) -> Result<(Devic
         Some(id) => devices::find(&mut *broker.store.reader().await?, id).await?,
         None => None,
     };
-    let device = known.filter(|device| device.tenant == request.tenant.as_str());
-    let key = device.as_ref().and_then(|device| from_json::<PublicJwk>(device.jwk.as_bytes()).ok());
+    let known = known.filter(|(device, _)| device.tenant == request.tenant.as_str());
+    let key = known.as_ref().and_then(|(device, _)| from_json::<PublicJwk>(device.jwk.as_bytes()).ok());
     // An unknown device costs a verification too, so that its answer takes as long as that for a wrong signature.
     let verified = unverified.verify(key.as_ref().unwrap_or(&broker.decoy));
-    let (Some(device), Ok(verified)) = (device, verified) else { return Err(Error::Unproven) };
+    let (Some(known), Ok(verified)) = (known, verified) else { return Err(Error::Unproven) };
     let nonce = check_use(broker, request, &verified)?;
-    Ok((device, verified, nonce))
+    Ok((known, verified, nonce))
 }
 
 fn prove_newcomer(broker: &Broker, request: &SignedRequest) -> Result<(PublicJwk, Verified, SpentNonce), Error> {

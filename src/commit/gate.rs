@@ -5,6 +5,7 @@ use super::{Principal, Proposal};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::store::Standing;
+use crate::store::devices::{Device, Membership};
 use crate::store::records::Record;
 use crate::store::restores::{Restore, RestoreState};
 use uuid::Uuid;
@@ -113,17 +114,20 @@ pub(super) fn pass(
 }
 
 fn check_principal(view: &View, tenant: &str, principal: &Principal) -> Result<(), Refusal> {
-    let active = |state: Option<Standing>| state == Some(Standing::Active);
-    if !active(view.tenants.get(tenant).map(|tenant| tenant.state)) {
-        return Err(Refusal::TenantInactive);
+    let known = view.devices.get(&principal.device);
+    let own = known.filter(|(device, _)| device.tenant == tenant && device.user == principal.user);
+    let (device, membership) = own.ok_or(Refusal::DeviceInactive)?;
+    check_standing(device, membership)
+}
+
+/// Refuses where tenant, user or device is not active.
+pub fn check_standing(device: &Device, membership: &Membership) -> Result<(), Refusal> {
+    match (membership.tenant, membership.user, device.state) {
+        (Standing::Active, Standing::Active, Standing::Active) => Ok(()),
+        (Standing::Pending | Standing::Revoked, ..) => Err(Refusal::TenantInactive),
+        (_, Standing::Pending | Standing::Revoked, _) => Err(Refusal::UserInactive),
+        (_, _, Standing::Pending | Standing::Revoked) => Err(Refusal::DeviceInactive),
     }
-    let user = (tenant.to_owned(), principal.user.clone());
-    if !active(view.users.get(&user).map(|user| user.state)) {
-        return Err(Refusal::UserInactive);
-    }
-    let device = view.devices.get(&principal.device);
-    let own = device.filter(|device| device.tenant == tenant && device.user == principal.user);
-    if active(own.map(|device| device.state)) { Ok(()) } else { Err(Refusal::DeviceInactive) }
 }
 
 fn apply(

@@ -9,7 +9,7 @@ mod rare;
 mod tree;
 mod view;
 
-pub use gate::{Applied, Change, ReleaseRequest};
+pub use gate::{Applied, Change, ReleaseRequest, check_standing};
 pub use rare::{Rare, Target};
 pub(crate) use tree::tile_roots;
 

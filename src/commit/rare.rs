@@ -62,11 +62,10 @@ type Passed = Result<Applied, Refusal>;
 
 /// Checks and makes one rare change. When it refuses, only the nonce has been spent.
 pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Timestamp) -> Result<Passed, StoreError> {
-    if let Some(nonce) = proposal.nonce {
-        if !nonces::spent_among(db, &[nonce.0]).await?.is_empty() {
-            return Ok(Err(Refusal::NonceSpent));
-        }
-        nonces::spend(db, &[nonce]).await?;
+    if let Some(nonce) = proposal.nonce
+        && nonces::spend(db, &[nonce]).await?.is_empty()
+    {
+        return Ok(Err(Refusal::NonceSpent));
     }
     if let Rare::CreateTenant(tenant, keys, subject) = &proposal.change {
         return create_tenant(db, tenant, keys, subject).await;

@@ -2,20 +2,19 @@
 
 use super::{Entry, gate::Change};
 use crate::error::Refusal;
+use crate::store::devices::{self, Device, Membership};
 use crate::store::nonces::{self, SpentNonce};
 use crate::store::records::{self, Line, Record};
 use crate::store::restores::{self, Restore};
-use crate::store::{Connection, StoreError, devices, keks, tenants, users};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use crate::store::{Connection, StoreError, keks};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use uuid::Uuid;
 
 /// The state that a batch is about, as of its transaction.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    pub(super) tenants: HashMap<String, tenants::Tenant>,
-    pub(super) users: HashMap<(String, String), users::User>,
-    pub(super) devices: HashMap<Uuid, devices::Device>,
+    pub(super) devices: HashMap<Uuid, (Device, Membership)>,
     pub(super) keks: HashMap<Uuid, keks::Kek>,
     pub(super) restores: HashMap<Uuid, Restore>,
     pub(super) newest: HashMap<Line, u64>,
@@ -23,21 +22,18 @@ pub(super) struct View {
     pub(super) new_records: Vec<Record>,
     pub(super) changed_restores: BTreeSet<Uuid>,
     new_restores: BTreeSet<Uuid>,
-    spent: HashSet<[u8; 16]>,
-    newly_spent: Vec<SpentNonce>,
+    unspent: HashSet<[u8; 16]>,
 }
 
 /// What a batch needs to see; sorted, so that several brokers lock in one order.
 #[derive(Debug, Default)]
-struct Wanted<'a> {
-    tenants: BTreeSet<&'a str>,
-    users: BTreeSet<(&'a str, &'a str)>,
+struct Wanted {
     devices: BTreeSet<Uuid>,
     keks: BTreeSet<Uuid>,
     restores: BTreeSet<Uuid>,
     lines: BTreeSet<Line>,
     records: BTreeSet<Uuid>,
-    nonces: BTreeSet<[u8; 16]>,
+    nonces: BTreeMap<[u8; 16], i64>,
 }
 
 impl View {
@@ -45,14 +41,8 @@ impl View {
     pub(super) async fn load(db: &mut Connection, entries: &[Entry<Change>]) -> Result<Self, StoreError> {
         let wanted = Wanted::by(entries);
         let mut view = Self::default();
-        if let Some(ids) = some(&wanted.tenants) {
-            view.tenants = by(tenants::find_all(db, &ids).await?, |tenant| tenant.id.clone());
-        }
-        if let Some(ids) = some(&wanted.users) {
-            view.users = by(users::find_all(db, &ids).await?, |user| (user.tenant.clone(), user.id.clone()));
-        }
         if let Some(ids) = some(&wanted.devices) {
-            view.devices = by(devices::find_all(db, &ids).await?, |device| device.id);
+            view.devices = by(devices::find_all(db, &ids).await?, |(device, _)| device.id);
         }
         if let Some(ids) = some(&wanted.keks) {
             view.keks = by(keks::find_all(db, &ids).await?, |kek| kek.id);
@@ -66,19 +56,17 @@ impl View {
         if let Some(ids) = some(&wanted.records) {
             view.taken_records = records::taken_among(db, &ids).await?.into_iter().collect();
         }
-        if let Some(nonces) = some(&wanted.nonces) {
-            view.spent = nonces::spent_among(db, &nonces).await?;
+        let nonces: Vec<SpentNonce> = wanted.nonces.into_iter().collect();
+        if !nonces.is_empty() {
+            // Whatever the gates say, each nonce is spent.
+            view.unspent = nonces::spend(db, &nonces).await?;
         }
         Ok(view)
     }
 
-    /// Spends a nonce, once.
+    /// Lets the first who brings a nonce have it.
     pub(super) fn spend(&mut self, nonce: SpentNonce) -> Result<(), Refusal> {
-        if !self.spent.insert(nonce.0) {
-            return Err(Refusal::NonceSpent);
-        }
-        self.newly_spent.push(nonce);
-        Ok(())
+        if self.unspent.remove(&nonce.0) { Ok(()) } else { Err(Refusal::NonceSpent) }
     }
 
     pub(super) fn insert_restore(&mut self, restore: Restore) {
@@ -88,9 +76,6 @@ impl View {
 
     /// Writes what changed.
     pub(super) async fn flush(mut self, db: &mut Connection) -> Result<(), StoreError> {
-        if !self.newly_spent.is_empty() {
-            nonces::spend(db, &self.newly_spent).await?;
-        }
         if !self.new_records.is_empty() {
             records::insert_all(db, &self.new_records).await?;
         }
@@ -119,14 +104,12 @@ fn by<K: Eq + Hash, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {
     rows.into_iter().map(|row| (key(&row), row)).collect()
 }
 
-impl<'a> Wanted<'a> {
-    fn by(entries: &'a [Entry<Change>]) -> Self {
+impl Wanted {
+    fn by(entries: &[Entry<Change>]) -> Self {
         let mut wanted = Self::default();
         for Entry { proposal, .. } in entries {
-            wanted.nonces.extend(proposal.nonce.map(|(nonce, _)| nonce));
+            wanted.nonces.extend(proposal.nonce);
             if let Some(principal) = &proposal.principal {
-                wanted.tenants.insert(&proposal.tenant);
-                wanted.users.insert((&proposal.tenant, &principal.user));
                 wanted.devices.insert(principal.device);
             }
             wanted.add(&proposal.change);

@@ -1,13 +1,13 @@
 //! A new device proves by a one-time code whose it is.
 
-use super::{Standing, from_source, wrap::user_id};
+use super::{from_source, standing, wrap::user_id};
 use crate::broker::Broker;
 use crate::caller::{Newcomer, Source};
 use crate::clock::Timestamp;
 use crate::commit::{Change, Proposal, Rare};
 use crate::error::{Error, Refusal};
 use crate::keys::TenantKeys;
-use crate::store::devices::Device;
+use crate::store::devices::{Device, Membership};
 use crate::store::users::{self, User};
 use crate::store::{Standing as State, enrolment_codes, tenants};
 use audit::event::{Event, Kind, Outcome};
@@ -33,7 +33,9 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
     drop(db);
 
     let mut device = device(newcomer, &ask, &user, now);
-    let decision = Standing { tenant, user }.decide(broker, &device, Action::Enrol, &[]);
+    let (kek, unattested_days) = (tenant.kek, tenant.unattested_days);
+    let membership = Membership { user: user.state, tenant: tenant.state, kek, unattested_days };
+    let decision = standing::decide(broker, (&device, &membership), Action::Enrol, &[]);
     if !decision.allowed {
         return Err(record_refusal(broker, newcomer, Refusal::PolicyDenied, Some(device.user)).await);
     }

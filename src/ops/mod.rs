@@ -11,8 +11,6 @@ pub mod wrap;
 
 mod standing;
 
-pub use standing::Standing;
-
 use crate::broker::Broker;
 use crate::caller::{DeviceCaller, Source};
 use crate::commit::{Change, Principal, Proposal};

@@ -1,20 +1,20 @@
 //! What a device may look at: itself, and its user's records.
 
 use super::enrol::{ingress, shown};
-use super::restore::{kind, seconds};
-use super::standing::Standing;
+use super::restore::{entry, seconds};
 use super::wrap::user_id;
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
+use crate::commit::check_standing;
 use crate::error::{Error, Refusal};
-use crate::store::records::{self, RecordSummary};
+use crate::store::records;
 use protocol::encoding::Base64Url;
-use protocol::messages::{DeviceStatus, RecordEntry, RecordList};
+use protocol::messages::{DeviceStatus, RecordList};
 use uuid::Uuid;
 
 /// The device as the broker knows it, and the key to seal to from now on.
 pub async fn device(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<DeviceStatus, Error> {
-    admit(broker, caller, id).await?;
+    admit(caller, id)?;
     let device = &caller.device;
     let corrupt = |column| Error::Store(crate::store::StoreError::Corrupt { column });
     Ok(DeviceStatus {
@@ -32,26 +32,15 @@ pub async fn device(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<
 
 /// All records of the device's user, without their ciphertexts.
 pub async fn records(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<RecordList, Error> {
-    admit(broker, caller, id).await?;
+    admit(caller, id)?;
     let device = &caller.device;
     let rows = records::of_user(&mut *broker.store.reader().await?, &device.tenant, &device.user).await?;
     Ok(RecordList { records: rows.iter().map(entry).collect::<Result<_, _>>()? })
 }
 
-async fn admit(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<(), Error> {
+fn admit(caller: &DeviceCaller, id: Uuid) -> Result<(), Error> {
     if id != caller.device.id {
         return Err(Refusal::DeviceInactive.into());
     }
-    Ok(Standing::load(broker, caller).await?.check(caller)?)
-}
-
-fn entry(record: &RecordSummary) -> Result<RecordEntry, Error> {
-    Ok(RecordEntry {
-        record: record.id,
-        kind: kind(&record.kind)?,
-        generation: record.generation,
-        suite: record.suite,
-        device: record.device,
-        wrapped_at: seconds(record.created_at),
-    })
+    Ok(check_standing(&caller.device, &caller.membership)?)
 }

@@ -43,8 +43,8 @@ async fn event(broker: &Broker, tenant: &str, target: &Target) -> Result<(Event,
         Target::Tenant => (event(Kind::TenantRevoked), None),
         Target::User(id) => (event(Kind::UserRevoked), users::find(&mut db, tenant, id).await?.map(|user| user.id)),
         Target::Device(id) => {
-            let own = devices::find(&mut db, *id).await?.filter(|device| device.tenant == tenant);
-            (event(Kind::DeviceRevoked).device(id.to_string()), own.map(|device| device.user))
+            let own = devices::find(&mut db, *id).await?.filter(|(device, _)| device.tenant == tenant);
+            (event(Kind::DeviceRevoked).device(id.to_string()), own.map(|(device, _)| device.user))
         }
         Target::Restore(id) => {
             let own = restores::find(&mut db, *id).await?.filter(|restore| restore.tenant == tenant);

@@ -1,10 +1,10 @@
 //! A device backs up a record: its wrapping secret goes under the customer's KEK.
 
-use super::{Attempt, Standing};
+use super::{Attempt, standing};
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
 use crate::clock::Timestamp;
-use crate::commit::{Change, Committed};
+use crate::commit::{Change, Committed, check_standing};
 use crate::error::{Error, Refusal};
 use crate::keys::TenantKeys;
 use crate::kms;
@@ -81,20 +81,20 @@ async fn admit(
     wrap: &Wrap,
     name: &RecordName,
 ) -> Result<(Kek, Secret, String), Error> {
-    let standing = Standing::load(broker, caller).await?;
-    standing.check(caller)?;
+    let (device, membership) = (&caller.device, &caller.membership);
+    check_standing(device, membership)?;
     let record =
-        RecordFacts { owner: &caller.device.user, kind: wrap.kind.as_str(), generation: wrap.generation, newest: true };
-    let decision = standing.decide(broker, &caller.device, Action::Wrap, &[record]);
+        RecordFacts { owner: &device.user, kind: wrap.kind.as_str(), generation: wrap.generation, newest: true };
+    let decision = standing::decide(broker, (device, membership), Action::Wrap, &[record]);
     if !decision.allowed {
         return Err(Refusal::PolicyDenied.into());
     }
-    let kek = standing.tenant.kek.ok_or(Refusal::KekMissing)?;
+    let kek = membership.kek.ok_or(Refusal::KekMissing)?;
     let kek = keks::find(&mut *broker.store.reader().await?, kek).await?.ok_or(Refusal::KekMissing)?;
     if kek.state != State::Active {
         return Err(Refusal::KekInactive.into());
     }
-    let keys = broker.keys.of_tenant(&standing.tenant.id).await?;
+    let keys = broker.keys.of_tenant(&device.tenant).await?;
     Ok((kek, open(&keys, wrap, name, broker.clock.now())?, decision.determined_by.join(" ")))
 }
 

@@ -1,6 +1,6 @@
 //! Table `devices`.
 
-use super::{Connection, Standing, StoreError, column, hash32, list, parsed};
+use super::{Connection, Standing, StoreError, column, hash32, list, parsed, tenants};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
@@ -30,6 +30,19 @@ pub struct Device {
     pub enrolled_at: i64,
 }
 
+/// What a device belongs to, as far as that decides whether it may act, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Membership {
+    /// Whether its user may act.
+    pub user: Standing,
+    /// Whether anything may happen for its tenant.
+    pub tenant: Standing,
+    /// The KEK that wraps the tenant's new records.
+    pub kek: Option<Uuid>,
+    /// Days after enrolment in which a device without attestation may restore; `None` refuses them.
+    pub unattested_days: Option<u32>,
+}
+
 const COLUMNS: &str = "id, tenant, user_id, name, platform, jwk, thumbprint, state, attested, enrolled_at";
 
 fn read(row: &AnyRow) -> Result<Device, StoreError> {
@@ -47,14 +60,30 @@ fn read(row: &AnyRow) -> Result<Device, StoreError> {
     })
 }
 
-pub(crate) async fn find(db: &mut Connection, id: Uuid) -> Result<Option<Device>, StoreError> {
-    Ok(find_all(db, &[id]).await?.pop())
+fn read_membership(row: &AnyRow) -> Result<Membership, StoreError> {
+    Ok(Membership {
+        user: parsed(row, "user_state")?,
+        tenant: parsed(row, "tenant_state")?,
+        kek: tenants::kek(row)?,
+        unattested_days: tenants::unattested_days(row)?,
+    })
 }
 
-pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Device>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM devices WHERE id IN {}", list(ids.len()));
+/// These devices, each with what it belongs to: one look at three tables.
+pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<(Device, Membership)>, StoreError> {
+    let sql = format!(
+        "SELECT d.id, d.tenant, d.user_id, d.name, d.platform, d.jwk, d.thumbprint, d.state, d.attested, d.enrolled_at,
+           u.state AS user_state, t.state AS tenant_state, t.kek, t.unattested_days
+         FROM devices d JOIN users u ON u.tenant = d.tenant AND u.id = d.user_id JOIN tenants t ON t.id = d.tenant
+         WHERE d.id IN {}",
+        list(ids.len())
+    );
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
-    query.fetch_all(db).await?.iter().map(read).collect()
+    query.fetch_all(db).await?.iter().map(|row| Ok((read(row)?, read_membership(row)?))).collect()
+}
+
+pub(crate) async fn find(db: &mut Connection, id: Uuid) -> Result<Option<(Device, Membership)>, StoreError> {
+    Ok(find_all(db, &[id]).await?.pop())
 }
 
 pub(crate) async fn is_key_known(db: &mut Connection, tenant: &str, thumbprint: &[u8; 32]) -> Result<bool, StoreError> {

@@ -137,8 +137,8 @@ pub(crate) async fn set_heads(db: &mut Connection, heads: &[Head]) -> Result<(),
 /// The full tiles among these places, in no order.
 pub(crate) async fn tiles(db: &mut Connection, tenant: &str, places: &[(u8, u64)]) -> Result<Vec<Tile>, StoreError> {
     let sql = format!(
-        "SELECT level, tile_index, hashes FROM tiles WHERE tenant = ${} AND (level, tile_index) IN (VALUES {})",
-        places.len() * 2 + 1,
+        "SELECT t.level, t.tile_index, t.hashes FROM (VALUES {}) AS asked
+         JOIN tiles t ON t.tenant = ? AND t.level = asked.column1 AND t.tile_index = asked.column2",
         placeholders(places.len(), 2)
     );
     let query = places.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (level, index)| {

@@ -1,5 +1,6 @@
 //! Table `records`: what devices backed up, wrapped.
 
+use super::keks::Kek;
 use super::{Connection, StoreError, column, hash32, list, parsed, placeholders};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -59,6 +60,17 @@ pub struct RecordSummary {
     pub created_at: i64,
 }
 
+/// A record with the KEK it is under, and whether it is the newest of its line: all that a release looks at.
+#[derive(Debug, Clone)]
+pub struct Restorable {
+    /// The record.
+    pub record: Record,
+    /// Whether its user has none of its kind that is newer.
+    pub newest: bool,
+    /// The KEK that wrapped it.
+    pub kek: Kek,
+}
+
 /// Names a line of records of which only the generation grows: tenant, user, kind.
 pub type Line = (String, String, String);
 
@@ -103,6 +115,79 @@ fn read_summary(row: &AnyRow) -> Result<RecordSummary, StoreError> {
         kek: parsed(row, "kek")?,
         created_at: column(row, "created_at")?,
     })
+}
+
+/// The newest generation of the line of the record `r`, as column `newest`.
+const NEWEST: &str = "(SELECT MAX(n.generation) FROM records n \
+                      WHERE n.tenant = r.tenant AND n.user_id = r.user_id AND n.kind = r.kind)";
+
+fn is_newest(row: &AnyRow) -> Result<bool, StoreError> {
+    Ok(unsigned(row, "generation")? == unsigned(row, "newest")?)
+}
+
+fn read_ranked(row: &AnyRow) -> Result<(RecordSummary, bool), StoreError> {
+    Ok((read_summary(row)?, is_newest(row)?))
+}
+
+fn read_restorable(row: &AnyRow) -> Result<Restorable, StoreError> {
+    let record = read(row)?;
+    let kek = Kek {
+        id: record.kek,
+        tenant: record.tenant.clone(),
+        provider: column(row, "provider")?,
+        key_name: column(row, "key_name")?,
+        version: unsigned(row, "version")?,
+        state: parsed(row, "kek_state")?,
+        created_at: column(row, "kek_created_at")?,
+    };
+    Ok(Restorable { record, newest: is_newest(row)?, kek })
+}
+
+/// These records with their KEKs, in no order.
+pub(crate) async fn restorable(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Restorable>, StoreError> {
+    let sql = format!(
+        "SELECT r.id, r.tenant, r.user_id, r.kind, r.generation, r.device, r.suite, r.kek, r.kek_version, r.wrapped,
+           r.commitment, r.bundle, r.leaf_index, r.created_at, {NEWEST} AS newest,
+           k.provider, k.key_name, k.version, k.state AS kek_state, k.created_at AS kek_created_at
+         FROM records r JOIN keks k ON k.id = r.kek AND k.tenant = r.tenant WHERE r.id IN {}",
+        list(ids.len())
+    );
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
+    query.fetch_all(db).await?.iter().map(read_restorable).collect()
+}
+
+/// Those of these records that are the user's, each with whether it is the newest of its kind; in no order.
+pub(crate) async fn of_user_among(
+    db: &mut Connection,
+    (tenant, user): (&str, &str),
+    ids: &[Uuid],
+) -> Result<Vec<(RecordSummary, bool)>, StoreError> {
+    let sql = format!(
+        "SELECT r.id, r.user_id, r.kind, r.generation, r.device, r.suite, r.kek, r.created_at, {NEWEST} AS newest
+         FROM records r WHERE r.tenant = ? AND r.user_id = ? AND r.id IN {}",
+        list(ids.len())
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant).bind(user);
+    let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
+    query.fetch_all(db).await?.iter().map(read_ranked).collect()
+}
+
+/// The user's newest record of each of these kinds that has any, in no order.
+pub(crate) async fn newest_of_user(
+    db: &mut Connection,
+    (tenant, user): (&str, &str),
+    kinds: &[&str],
+) -> Result<Vec<(RecordSummary, bool)>, StoreError> {
+    let sql = format!(
+        "SELECT r.id, r.user_id, r.kind, r.generation, r.device, r.suite, r.kek, r.created_at, r.generation AS newest
+         FROM (VALUES {}) AS asked JOIN records r ON r.kind = asked.column1 AND r.tenant = ? AND r.user_id = ?
+           AND r.generation = (SELECT MAX(n.generation) FROM records n
+                               WHERE n.tenant = ? AND n.user_id = ? AND n.kind = asked.column1)",
+        placeholders(kinds.len(), 1)
+    );
+    let query = kinds.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, kind| query.bind(*kind));
+    let query = query.bind(tenant).bind(user).bind(tenant).bind(user);
+    query.fetch_all(db).await?.iter().map(read_ranked).collect()
 }
 
 pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Record>, StoreError> {

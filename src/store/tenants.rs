@@ -1,7 +1,6 @@
 //! Table `tenants`.
 
-use super::{Connection, Standing, StoreError, column, list, parsed};
-use sqlx::AssertSqlSafe;
+use super::{Connection, Standing, StoreError, column, parsed};
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
@@ -22,29 +21,30 @@ pub struct Tenant {
     pub created_at: i64,
 }
 
-const COLUMNS: &str = "id, name, state, kek, unattested_days, created_at";
+pub(super) fn kek(row: &AnyRow) -> Result<Option<Uuid>, StoreError> {
+    let kek: Option<String> = column(row, "kek")?;
+    kek.map(|id| id.parse()).transpose().map_err(|_| StoreError::Corrupt { column: "kek" })
+}
+
+pub(super) fn unattested_days(row: &AnyRow) -> Result<Option<u32>, StoreError> {
+    let days: Option<i64> = column(row, "unattested_days")?;
+    days.map(u32::try_from).transpose().map_err(|_| StoreError::Corrupt { column: "unattested_days" })
+}
 
 fn read(row: &AnyRow) -> Result<Tenant, StoreError> {
-    let kek: Option<String> = column(row, "kek")?;
-    let days: Option<i64> = column(row, "unattested_days")?;
     Ok(Tenant {
         id: column(row, "id")?,
         name: column(row, "name")?,
         state: parsed(row, "state")?,
-        kek: kek.map(|id| id.parse()).transpose().map_err(|_| StoreError::Corrupt { column: "kek" })?,
-        unattested_days: days.and_then(|days| u32::try_from(days).ok()),
+        kek: kek(row)?,
+        unattested_days: unattested_days(row)?,
         created_at: column(row, "created_at")?,
     })
 }
 
 pub(crate) async fn find(db: &mut Connection, id: &str) -> Result<Option<Tenant>, StoreError> {
-    Ok(find_all(db, &[id]).await?.pop())
-}
-
-pub(crate) async fn find_all(db: &mut Connection, ids: &[&str]) -> Result<Vec<Tenant>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM tenants WHERE id IN {}", list(ids.len()));
-    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(*id));
-    query.fetch_all(db).await?.iter().map(read).collect()
+    let sql = "SELECT id, name, state, kek, unattested_days, created_at FROM tenants WHERE id = $1";
+    sqlx::query(sql).bind(id).fetch_optional(db).await?.as_ref().map(read).transpose()
 }
 
 pub(crate) async fn page(db: &mut Connection, after: &str, limit: i64) -> Result<Vec<Tenant>, StoreError> {

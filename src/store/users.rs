@@ -1,7 +1,6 @@
 //! Table `users`.
 
-use super::{Connection, Standing, StoreError, column, parsed, placeholders};
-use sqlx::AssertSqlSafe;
+use super::{Connection, Standing, StoreError, column, parsed};
 use sqlx::any::AnyRow;
 
 /// A person of a tenant; records and devices belong to one.
@@ -27,14 +26,8 @@ fn read(row: &AnyRow) -> Result<User, StoreError> {
 }
 
 pub(crate) async fn find(db: &mut Connection, tenant: &str, id: &str) -> Result<Option<User>, StoreError> {
-    Ok(find_all(db, &[(tenant, id)]).await?.pop())
-}
-
-pub(crate) async fn find_all(db: &mut Connection, ids: &[(&str, &str)]) -> Result<Vec<User>, StoreError> {
-    let keys = placeholders(ids.len(), 2);
-    let sql = format!("SELECT tenant, id, state, created_at FROM users WHERE (tenant, id) IN (VALUES {keys})");
-    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (tenant, id)| query.bind(*tenant).bind(*id));
-    query.fetch_all(db).await?.iter().map(read).collect()
+    let sql = "SELECT tenant, id, state, created_at FROM users WHERE tenant = $1 AND id = $2";
+    sqlx::query(sql).bind(tenant).bind(id).fetch_optional(db).await?.as_ref().map(read).transpose()
 }
 
 pub(crate) async fn page(db: &mut Connection, tenant: &str, after: &str, limit: i64) -> Result<Vec<User>, StoreError> {

@@ -6,13 +6,14 @@ mod release;
 pub use open::open;
 pub use release::release;
 
-use super::{Attempt, Standing};
+use super::Attempt;
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
-use crate::commit::{Change, ReleaseRequest};
+use crate::commit::{Change, ReleaseRequest, check_standing};
 use crate::error::{Error, Refusal};
-use crate::store::records::{self, Record};
+use crate::store::records::{self, RecordSummary, Restorable};
 use crate::store::restores::{self, Restore, RestoreState};
+use crate::store::{Connection, StoreError};
 use audit::event::{Event, Kind};
 use protocol::encoding::Base64Url;
 use protocol::messages::{self, Acknowledge, Needs, RecordEntry, RestoreOpened};
@@ -22,8 +23,12 @@ use uuid::Uuid;
 
 /// How a restore of this device stands.
 pub async fn status(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<RestoreOpened, Error> {
-    Standing::load(broker, caller).await?.check(caller)?;
-    let (restore, records) = load(broker, caller, id).await?.ok_or(Refusal::RestoreUnknown)?;
+    check_standing(&caller.device, &caller.membership)?;
+    let mut db = broker.store.reader().await?;
+    let restore = own(&mut db, caller, id).await?.ok_or(Refusal::RestoreUnknown)?;
+    let device = &caller.device;
+    let mut records = records::of_user_among(&mut db, (&device.tenant, &device.user), &restore.records).await?;
+    records.sort_by_key(|(record, _)| restore.records.iter().position(|id| *id == record.id));
     opened(&restore, &records)
 }
 
@@ -48,35 +53,34 @@ async fn is_acknowledged(broker: &Broker, caller: &DeviceCaller, id: Uuid, ack: 
     }))
 }
 
+/// The ids, as events name them.
+fn ids(records: impl Iterator<Item = Uuid>) -> String {
+    records.map(|id| id.to_string()).collect::<Vec<_>>().join(" ")
+}
+
 fn restore_event(attempt: &Attempt<'_>, kind: Kind, restore: Uuid) -> Event {
     attempt.event(kind).correlation(restore)
 }
 
-fn request(broker: &Broker, restore: Uuid, transcript: [u8; 32], records: &[Record]) -> ReleaseRequest {
-    let keks: BTreeSet<Uuid> = records.iter().map(|record| record.kek).collect();
+fn request(broker: &Broker, restore: Uuid, transcript: [u8; 32], records: &[Restorable]) -> ReleaseRequest {
+    let keks: BTreeSet<Uuid> = records.iter().map(|restorable| restorable.record.kek).collect();
     let keks = keks.into_iter().collect();
     ReleaseRequest { restore, flight: Uuid::new_v4(), transcript, keks, policy_digest: broker.policies.digest() }
 }
 
-/// This device's restore and its records, in the transcript's order; nothing of anybody else's.
-async fn load(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<Option<(Restore, Vec<Record>)>, Error> {
-    let mut db = broker.store.reader().await?;
+/// This device's restore; nobody else's.
+async fn own(db: &mut Connection, caller: &DeviceCaller, id: Uuid) -> Result<Option<Restore>, StoreError> {
     let device = &caller.device;
-    let own = restores::find(&mut db, id).await?;
-    let Some(restore) = own.filter(|restore| restore.device == device.id && restore.tenant == device.tenant) else {
-        return Ok(None);
-    };
-    let mut records = records::find_all(&mut db, &restore.records).await?;
-    records.sort_by_key(|record| restore.records.iter().position(|id| *id == record.id));
-    Ok(Some((restore, records)))
+    let found = restores::find(db, id).await?;
+    Ok(found.filter(|restore| restore.device == device.id && restore.tenant == device.tenant))
 }
 
-fn opened(restore: &Restore, records: &[Record]) -> Result<RestoreOpened, Error> {
+fn opened(restore: &Restore, records: &[(RecordSummary, bool)]) -> Result<RestoreOpened, Error> {
     Ok(RestoreOpened {
         restore: restore.id,
         state: state(restore.state),
         transcript: Base64Url(restore.transcript.into()),
-        records: records.iter().map(entry).collect::<Result<_, _>>()?,
+        records: records.iter().map(|(record, _)| entry(record)).collect::<Result<_, _>>()?,
         policy: Base64Url(restore.policy_digest),
         needs: Needs { approvals: restore.approvals, step_up: false },
         not_before: seconds(restore.not_before),
@@ -84,7 +88,7 @@ fn opened(restore: &Restore, records: &[Record]) -> Result<RestoreOpened, Error>
     })
 }
 
-fn entry(record: &Record) -> Result<RecordEntry, Error> {
+pub(super) fn entry(record: &RecordSummary) -> Result<RecordEntry, Error> {
     Ok(RecordEntry {
         record: record.id,
         kind: kind(&record.kind)?,

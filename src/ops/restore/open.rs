@@ -1,13 +1,14 @@
 //! Asking: which records, whether policy allows it, and what must still happen.
 
-use super::{opened, restore_event};
+use super::{ids, opened, restore_event};
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
-use crate::commit::Change;
+use crate::commit::{Change, check_standing};
 use crate::error::{Error, Refusal};
 use crate::ops::wrap::user_id;
-use crate::ops::{Attempt, Standing};
-use crate::store::records::{self, Record};
+use crate::ops::{Attempt, standing};
+use crate::store::devices::Device;
+use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::Kind;
 use policies::{Action, Decision, RecordFacts};
@@ -27,7 +28,7 @@ pub async fn open(broker: &Broker, caller: &DeviceCaller, ask: OpenRestore) -> R
         Err(Error::Refused(refusal)) => return Err(attempt.refuse(refusal, event).await),
         Err(error) => return Err(error),
     };
-    let event = event.record(ids(&records)).policy(decision.determined_by.join(" "));
+    let event = event.record(ids(records.iter().map(|(record, _)| record.id))).policy(decision.determined_by.join(" "));
     if !decision.allowed {
         return Err(attempt.refuse(Refusal::PolicyDenied, event).await);
     }
@@ -37,72 +38,54 @@ pub async fn open(broker: &Broker, caller: &DeviceCaller, ask: OpenRestore) -> R
     opened(&restore, &records)
 }
 
-pub(super) fn ids(records: &[Record]) -> String {
-    records.iter().map(|record| record.id.to_string()).collect::<Vec<_>>().join(" ")
-}
+/// The records that are asked for, each with whether it is the newest of its kind.
+type Selected = Vec<(RecordSummary, bool)>;
 
-async fn admit(broker: &Broker, caller: &DeviceCaller, ask: &OpenRestore) -> Result<(Vec<Record>, Decision), Error> {
+async fn admit(broker: &Broker, caller: &DeviceCaller, ask: &OpenRestore) -> Result<(Selected, Decision), Error> {
     let selection = ask.selection().map_err(|_| Error::Malformed("ask for 1 to 16 records or kinds, not both"))?;
-    let standing = Standing::load(broker, caller).await?;
-    standing.check(caller)?;
-    let records = select(broker, caller, selection).await?;
-    let decision = decide(broker, caller, &standing, &records).await?;
+    let (device, membership) = (&caller.device, &caller.membership);
+    check_standing(device, membership)?;
+    let records = select(broker, device, selection).await?;
+    let facts: Vec<_> = records
+        .iter()
+        .map(|(RecordSummary { user, kind, generation, .. }, newest)| RecordFacts {
+            owner: user,
+            kind,
+            generation: *generation,
+            newest: *newest,
+        })
+        .collect();
+    let decision = standing::decide(broker, (device, membership), Action::Restore, &facts);
     Ok((records, decision))
 }
 
-async fn select(broker: &Broker, caller: &DeviceCaller, selection: Selection<'_>) -> Result<Vec<Record>, Error> {
-    let ids = match selection {
-        Selection::Records(ids) => ids.to_vec(),
-        Selection::Kinds(kinds) => newest(broker, caller, kinds).await?,
+/// In the order asked for; all of them, or none.
+async fn select(broker: &Broker, device: &Device, selection: Selection<'_>) -> Result<Selected, Error> {
+    let (mut db, owner) = (broker.store.reader().await?, (&*device.tenant, &*device.user));
+    let (found, asked) = match selection {
+        Selection::Records(ids) => {
+            let mut found = records::of_user_among(&mut db, owner, ids).await?;
+            found.sort_by_key(|(record, _)| ids.iter().position(|id| *id == record.id));
+            (found, ids.len())
+        }
+        Selection::Kinds(kinds) => {
+            let kinds: Vec<&str> = kinds.iter().map(names::Kind::as_str).collect();
+            let mut found = records::newest_of_user(&mut db, owner, &kinds).await?;
+            found.sort_by_key(|(record, _)| kinds.iter().position(|kind| *kind == record.kind));
+            (found, kinds.len())
+        }
     };
-    let mut found = records::find_all(&mut *broker.store.reader().await?, &ids).await?;
-    let device = &caller.device;
-    found.retain(|record| record.tenant == device.tenant && record.user == device.user);
-    if found.len() != ids.len() {
-        return Err(Refusal::RecordUnknown.into());
-    }
-    found.sort_by_key(|record| ids.iter().position(|id| *id == record.id));
-    Ok(found)
-}
-
-async fn newest(broker: &Broker, caller: &DeviceCaller, kinds: &[names::Kind]) -> Result<Vec<Uuid>, Error> {
-    let device = &caller.device;
-    let all = records::of_user(&mut *broker.store.reader().await?, &device.tenant, &device.user).await?;
-    let newest_of = |kind: &names::Kind| all.iter().find(|record| record.kind == kind.as_str()).map(|record| record.id);
-    kinds.iter().map(|kind| newest_of(kind).ok_or(Refusal::RecordUnknown.into())).collect()
-}
-
-/// What the policies say about these records now.
-pub(super) async fn decide(
-    broker: &Broker,
-    caller: &DeviceCaller,
-    standing: &Standing,
-    records: &[Record],
-) -> Result<Decision, Error> {
-    let line = |record: &Record| (record.tenant.clone(), record.user.clone(), record.kind.clone());
-    let lines: Vec<_> = records.iter().map(line).collect();
-    let newest = records::newest_generations(&mut *broker.store.reader().await?, &lines).await?;
-    let is_newest = |record: &Record| newest.contains(&(line(record), record.generation));
-    let facts: Vec<_> = records
-        .iter()
-        .map(|record| RecordFacts {
-            owner: &record.user,
-            kind: &record.kind,
-            generation: record.generation,
-            newest: is_newest(record),
-        })
-        .collect();
-    Ok(standing.decide(broker, &caller.device, Action::Restore, &facts))
+    if found.len() == asked { Ok(found) } else { Err(Refusal::RecordUnknown.into()) }
 }
 
 fn restore(
     broker: &Broker,
     caller: &DeviceCaller,
     ask: &OpenRestore,
-    (id, records, decision): (Uuid, &[Record], &Decision),
+    (id, records, decision): (Uuid, &[(RecordSummary, bool)], &Decision),
 ) -> Result<Restore, Error> {
     let (device, now) = (&caller.device, broker.clock.now());
-    let records: Vec<Uuid> = records.iter().map(|record| record.id).collect();
+    let records: Vec<Uuid> = records.iter().map(|(record, _)| record.id).collect();
     let transcript = Facts {
         restore: id,
         tenant: &caller.tenant,

@@ -1,26 +1,24 @@
 //! The way of one release, top to bottom: intent, unwrap, seal, release. Only then the sealed bytes go out.
 
-use super::open::{decide, ids};
-use super::{kind, load, request, restore_event};
+use super::{ids, kind, own, request, restore_event};
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
-use crate::commit::{Applied, Change, Committed, ReleaseRequest};
+use crate::commit::{Applied, Change, Committed, ReleaseRequest, check_standing};
 use crate::error::{Error, Refusal};
 use crate::kms;
 use crate::ops::wrap::user_id;
-use crate::ops::{Attempt, Standing};
+use crate::ops::{Attempt, standing};
 use crate::store::StoreError;
-use crate::store::keks::{self, Kek};
-use crate::store::records::Record;
+use crate::store::records::{self, Record, Restorable};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::{Event, Exposure, Kind, Outcome};
+use policies::{Action, RecordFacts};
 use protocol::encoding::Base64Url;
 use protocol::messages::{Bundle, Release, Released, ReleasedRecord};
 use protocol::record::{RecordName, WrappingSecret};
 use protocol::sealing::{Info, SEALED_LEN, Sealed, SealingKey, seal};
 use protocol::transcript::Transcript;
 use providers::Wrapped;
-use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -36,9 +34,8 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     let Some((restore, records)) = load(broker, caller, id).await? else {
         return Err(attempt.refuse(Refusal::RestoreUnknown, event).await);
     };
-    let keks = keks_of(broker, &records).await?;
     let request = request(broker, id, *ask.transcript.0.as_bytes(), &records);
-    let event = describe(event, &records, &keks);
+    let event = describe(event, &records);
     if restore.state == RestoreState::Released {
         return fetch_again(&attempt, request, event, &records).await;
     }
@@ -46,7 +43,7 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
 
     let begin = attempt.proposal(Change::BeginRelease(request.clone()), event.clone());
     let restore = restore_of(broker.committer.commit(begin).await?)?;
-    let sealing = timeout(UNWRAP_DEADLINE, unwrap_and_seal(broker, &restore, &records, &keks)).await;
+    let sealing = timeout(UNWRAP_DEADLINE, unwrap_and_seal(broker, &restore, &records)).await;
     let late = || Err(providers::Error::Unavailable { retry_after: None }.into());
     let sealed = match sealing.unwrap_or_else(|_| late()) {
         Ok(sealed) => sealed,
@@ -60,32 +57,36 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     answer(&restore_of(committed)?, &records, proof)
 }
 
-type Keks = HashMap<Uuid, Kek>;
-
-async fn keks_of(broker: &Broker, records: &[Record]) -> Result<Keks, Error> {
-    let ids: BTreeSet<Uuid> = records.iter().map(|record| record.kek).collect();
-    let ids: Vec<Uuid> = ids.into_iter().collect();
-    let rows = keks::find_all(&mut *broker.store.reader().await?, &ids).await?;
-    Ok(rows.into_iter().map(|kek| (kek.id, kek)).collect())
+/// This device's restore and its records, in the transcript's order; nothing of anybody else's.
+async fn load(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<Option<(Restore, Vec<Restorable>)>, Error> {
+    let mut db = broker.store.reader().await?;
+    let Some(restore) = own(&mut db, caller, id).await? else { return Ok(None) };
+    let mut records = records::restorable(&mut db, &restore.records).await?;
+    if records.len() != restore.records.len() {
+        return Err(StoreError::Corrupt { column: "records" }.into());
+    }
+    records.sort_by_key(|restorable| restore.records.iter().position(|id| *id == restorable.record.id));
+    Ok(Some((restore, records)))
 }
 
 /// Names the records, and the KEK of the first: where records lie under several, the others' own leaves name theirs.
-fn describe(event: Event, records: &[Record], keks: &Keks) -> Event {
-    let event = event.record(ids(records));
-    match records.first().and_then(|record| keks.get(&record.kek)) {
-        Some(kek) => event.kek(kek.id.to_string(), kek.version).provider(kek.provider.clone()),
+fn describe(event: Event, records: &[Restorable]) -> Event {
+    let event = event.record(ids(records.iter().map(|restorable| restorable.record.id)));
+    match records.first() {
+        Some(Restorable { kek, .. }) => event.kek(kek.id.to_string(), kek.version).provider(kek.provider.clone()),
         None => event,
     }
 }
 
 /// The event with the ids of the policies that allow it; where they do not, the refusal, recorded.
-async fn checked_by_policy(attempt: &Attempt<'_>, event: Event, records: &[Record]) -> Result<Event, Error> {
+async fn checked_by_policy(attempt: &Attempt<'_>, event: Event, records: &[Restorable]) -> Result<Event, Error> {
     let (broker, caller) = (attempt.broker, attempt.caller);
-    let standing = Standing::load(broker, caller).await?;
-    if standing.check(caller).is_err() {
+    let (device, membership) = (&caller.device, &caller.membership);
+    if check_standing(device, membership).is_err() {
         return Ok(event); // The gate says so, and says why.
     }
-    let decision = decide(broker, caller, &standing, records).await?;
+    let facts: Vec<_> = records.iter().map(facts).collect();
+    let decision = standing::decide(broker, (device, membership), Action::Restore, &facts);
     let event = event.policy(decision.determined_by.join(" "));
     if decision.allowed {
         return Ok(event);
@@ -93,11 +94,15 @@ async fn checked_by_policy(attempt: &Attempt<'_>, event: Event, records: &[Recor
     Err(attempt.refuse(Refusal::PolicyDenied, event).await)
 }
 
+fn facts(Restorable { record, newest, .. }: &Restorable) -> RecordFacts<'_> {
+    RecordFacts { owner: &record.user, kind: &record.kind, generation: record.generation, newest: *newest }
+}
+
 async fn fetch_again(
     attempt: &Attempt<'_>,
     request: ReleaseRequest,
     event: Event,
-    records: &[Record],
+    records: &[Restorable],
 ) -> Result<Released, Error> {
     let mut event = event.exposure(Exposure::SealedToDevice);
     event.kind = Kind::RestoreFetched;
@@ -116,18 +121,12 @@ fn restore_of(committed: Committed) -> Result<Restore, Error> {
 }
 
 /// Each record out of its KEK and at once into the key of this restore; no plaintext outlives its turn.
-async fn unwrap_and_seal(
-    broker: &Broker,
-    restore: &Restore,
-    records: &[Record],
-    keks: &Keks,
-) -> Result<Vec<u8>, Error> {
+async fn unwrap_and_seal(broker: &Broker, restore: &Restore, records: &[Restorable]) -> Result<Vec<u8>, Error> {
     let receive_key =
         SealingKey::try_from(restore.receive_key.clone()).map_err(|_| StoreError::Corrupt { column: "receive_key" })?;
     let transcript = Transcript::from(restore.transcript);
     let mut sealed = Vec::with_capacity(records.len() * SEALED_LEN);
-    for record in records {
-        let kek = keks.get(&record.kek).ok_or(Refusal::KekInactive)?;
+    for Restorable { record, kek, .. } in records {
         let context = name(record)?.context();
         let wrapped = Wrapped { bytes: record.wrapped.clone(), version: record.kek_version.clone() };
         let secret = broker.kms.unwrap(kek, &wrapped, &providers::Context::new(*context.as_bytes())).await?;
@@ -195,9 +194,10 @@ async fn raise_alarm(attempt: &Attempt<'_>, event: Event) {
     }
 }
 
-fn answer(restore: &Restore, records: &[Record], (receipt, leaf): (String, String)) -> Result<Released, Error> {
+fn answer(restore: &Restore, records: &[Restorable], (receipt, leaf): (String, String)) -> Result<Released, Error> {
     let sealed = restore.answer.as_deref().ok_or(StoreError::Corrupt { column: "answer" })?;
-    let parts = records.iter().zip(sealed.chunks_exact(SEALED_LEN)).map(|(record, part)| part_of(record, part));
+    let parts =
+        records.iter().zip(sealed.chunks_exact(SEALED_LEN)).map(|(restorable, part)| part_of(&restorable.record, part));
     Ok(Released { records: parts.collect::<Result<_, _>>()?, receipt, leaf })
 }
 
