@@ -43,8 +43,14 @@ pub(crate) fn files() -> Vec<(&'static str, String)> {
         ("enrolment-code.json", enrolment_code()),
         ("passphrase.json", passphrase()),
     ]
-    .map(|(name, value)| (name, format!("{value:#}\n")))
+    .map(|(name, value)| (name, sorted(value)))
     .into()
+}
+
+/// Another crate of the build may have asked serde_json to keep members in the order in which they were written.
+fn sorted(mut value: Value) -> String {
+    value.sort_all_objects();
+    format!("{value:#}\n")
 }
 
 fn record() -> RecordName {
