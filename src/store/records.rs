@@ -133,7 +133,7 @@ fn read_restorable(row: &AnyRow) -> Result<Restorable, StoreError> {
     let record = read(row)?;
     let kek = Kek {
         id: record.kek,
-        tenant: record.tenant.clone(),
+        tenant: column(row, "kek_tenant")?,
         provider: column(row, "provider")?,
         key_name: column(row, "key_name")?,
         version: unsigned(row, "version")?,
@@ -143,13 +143,14 @@ fn read_restorable(row: &AnyRow) -> Result<Restorable, StoreError> {
     Ok(Restorable { record, newest: is_newest(row)?, kek })
 }
 
-/// These records with their KEKs, in no order.
+/// These records with their KEKs, in no order. A KEK of another tenant is for the gate to refuse, with its reason.
 pub(crate) async fn restorable(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Restorable>, StoreError> {
     let sql = format!(
         "SELECT r.id, r.tenant, r.user_id, r.kind, r.generation, r.device, r.suite, r.kek, r.kek_version, r.wrapped,
            r.commitment, r.bundle, r.leaf_index, r.created_at, {NEWEST} AS newest,
-           k.provider, k.key_name, k.version, k.state AS kek_state, k.created_at AS kek_created_at
-         FROM records r JOIN keks k ON k.id = r.kek AND k.tenant = r.tenant WHERE r.id IN {}",
+           k.tenant AS kek_tenant, k.provider, k.key_name, k.version, k.state AS kek_state,
+           k.created_at AS kek_created_at
+         FROM records r JOIN keks k ON k.id = r.kek WHERE r.id IN {}",
         list(ids.len())
     );
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));

@@ -58,7 +58,7 @@ fn a_refused_release_concludes_its_own_intent_and_no_other() {
     {
         let (mut view, mut proposal) = (under_way(flight), finish(own));
         let refused = gate::pass(&mut proposal, &mut view, 0, 500).unwrap_err();
-        assert_eq!(refused, Refusal::TenantInactive, "no tenant is active in this view");
+        assert_eq!(refused, Refusal::DeviceInactive, "no device is known in this view");
         assert_eq!(refused_as(&proposal, &view), expected);
         assert_eq!(view.restores[&RESTORE].state, state);
     }
