@@ -1,7 +1,6 @@
 //! Keyfold: an enterprise BYOK key-wrapping broker. See docs/ARCHITECTURE.md for the map.
 
 mod api;
-mod breaker;
 mod broker;
 mod caller;
 mod cli;

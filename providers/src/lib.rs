@@ -7,12 +7,14 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
+mod import;
 pub mod openbao;
 mod payload;
 pub mod pkcs11;
 pub mod software;
 
 pub use error::{Error, Unusable};
+pub use import::{ImportKey, ImportParameters, OaepHash};
 pub use payload::{SECRET_LEN, SecretLength};
 
 use async_trait::async_trait;
@@ -41,6 +43,21 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
 
     /// Opens what `wrap_key` made for the same `key` and `context`.
     async fn unwrap_key(&self, key: &KeyRef, wrapped: &Wrapped, context: &Context) -> Result<Secret, Error>;
+}
+
+/// Moves a wrapped secret to another key inside the vendor, so that no plaintext leaves it. A second trait, for only some
+/// vendors can.
+#[async_trait]
+pub trait RewrapKey: fmt::Debug + Send + Sync {
+    /// What `unwrap_key` under `from` and then `wrap_key` under the newest version of `to` would give, bound to the same
+    /// `context`; errors as theirs. `from` and `to` may be the same key. Both lie at this provider.
+    async fn rewrap_key(
+        &self,
+        from: &KeyRef,
+        to: &KeyRef,
+        wrapped: &Wrapped,
+        context: &Context,
+    ) -> Result<Wrapped, Error>;
 }
 
 /// The record a secret belongs to: the SHA-256 of docs/PROTOCOL.md, section 3. Opaque here, and not secret.
@@ -114,4 +131,17 @@ pub struct Capabilities {
     pub hardware: bool,
     /// The largest payload in bytes that the operation in use is known to take.
     pub max_payload: usize,
+    /// What the vendor calls the permissions that the calls need: what to grant when one is refused.
+    pub permissions: Permissions,
+}
+
+/// The vendor's names of permissions, per call of [`KeyProvider`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permissions {
+    /// For [`KeyProvider::inspect`].
+    pub inspect: &'static str,
+    /// For [`KeyProvider::wrap_key`].
+    pub wrap: &'static str,
+    /// For [`KeyProvider::unwrap_key`].
+    pub unwrap: &'static str,
 }

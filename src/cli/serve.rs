@@ -5,11 +5,11 @@ use crate::broker::Broker;
 use crate::caller::AdminToken;
 use crate::clock::Clock;
 use crate::commit::Committer;
-use crate::config::{self, Config, Provider};
+use crate::config::{self, Config};
 use crate::disk::Disk;
 use crate::http::{Health, Listener, Timeouts, router, serve};
 use crate::keys::Keys;
-use crate::kms::{CallLimits, Kms};
+use crate::kms::{Kms, connect};
 use crate::limits::Limits;
 use crate::nonce::Nonces;
 use crate::ops::sweep;
@@ -20,10 +20,7 @@ use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use policies::PolicySet;
 use protocol::jws::DeviceKey;
-use providers::openbao::{self, OpenBao};
-use providers::pkcs11::{self, Pkcs11};
-use providers::software::Software;
-use providers::{KeyProvider, KeyRef};
+use providers::KeyRef;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -121,21 +118,17 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
     check_log_host(&store, &config.log_host).await?;
     let floor = log::latest_change(&mut *store.reader().await?).await?;
     let clock = Arc::new(Clock::starting_at(floor));
-    let mut providers = Vec::new();
-    for (name, provider) in &config.providers {
-        providers.push((name.clone(), provider_of(config, name, provider).await?, limits_of(provider)));
-    }
-    let root =
-        providers.iter().find(|(name, ..)| *name == config.root.provider).ok_or("the root provider is missing")?;
+    let rooms = connect::all(config).await?;
+    let root = rooms.get(&config.root.provider).ok_or("the root provider is missing")?;
     let root_key = KeyRef::new(config.root.key.clone());
-    let keys = Keys::open(&store, (&*root.1, &root_key), config.log_host.clone(), clock.now()).await?;
+    let keys = Keys::open(&store, (&*root.keys, &root_key), config.log_host.clone(), clock.now()).await?;
     let keys = Arc::new(keys);
     let (committer, task) = Committer::start(store.clone(), clock.clone(), keys.clone());
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(".".into(), PathBuf::from);
     let broker = Broker {
         nonces: Nonces::new(&keys.nonce),
         policies: PolicySet::default_set(),
-        kms: Kms::new(providers, clock.clone()),
+        kms: Kms::new(rooms, clock.clone()),
         limits: Limits::new(config.rates),
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admin: AdminToken::new(&config.admin.name, &config.admin_token()?),
@@ -159,51 +152,6 @@ async fn check_log_host(store: &Store, host: &str) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
-}
-
-async fn provider_of(config: &Config, name: &str, provider: &Provider) -> Result<Arc<dyn KeyProvider>, Failure> {
-    let failed = |error: Failure| -> Failure { Box::new(ProviderFailed { name: name.into(), source: error }) };
-    Ok(match provider {
-        Provider::Software { keystore, passphrase, .. } => {
-            warn!(provider = name, "this provider keeps keys in a file: it is not an HSM");
-            let opened = Software::open(&config.path(keystore), &config.secret(passphrase)?);
-            Arc::new(opened.map_err(|error| failed(error.into()))?)
-        }
-        Provider::Pkcs11 { module, token, pin, calls } => {
-            let options = pkcs11::Options {
-                module: config.path(module),
-                token: token.clone(),
-                pin: config.secret(pin)?,
-                max_sessions: calls.concurrency,
-            };
-            let opened = tokio::task::spawn_blocking(move || Pkcs11::open(options)).await?;
-            Arc::new(opened.map_err(|error| failed(error.into()))?)
-        }
-        Provider::Openbao { address, mount, namespace, token, ca, .. } => {
-            let options = openbao::Options {
-                address: address.clone(),
-                mount: mount.clone(),
-                namespace: namespace.clone(),
-                token: config.secret(token)?,
-                ca_pem: ca.as_deref().map(|ca| config.bytes(ca)).transpose()?,
-            };
-            Arc::new(OpenBao::connect(options).await.map_err(|error| failed(error.into()))?)
-        }
-    })
-}
-
-/// A configured provider cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("provider `{name}` cannot be used")]
-struct ProviderFailed {
-    name: String,
-    source: Failure,
-}
-
-fn limits_of(provider: &Provider) -> CallLimits {
-    let (Provider::Software { calls, .. } | Provider::Pkcs11 { calls, .. } | Provider::Openbao { calls, .. }) =
-        provider;
-    CallLimits { deadline: Duration::from_millis(calls.deadline_ms), concurrency: calls.concurrency.max(1) }
 }
 
 fn outlets(config: &Config) -> Result<Vec<Outlet>, Failure> {

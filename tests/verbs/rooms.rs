@@ -12,14 +12,13 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 17] = [
+const FORBIDDEN: [(&str, &[&str]); 16] = [
     ("http", &["cli"]),
     ("ops", &["cli", "http", "api"]),
     ("sinks", &["cli", "http", "api"]),
     ("commit", &["cli", "http", "api", "ops", "caller", "broker", "config", "kms", "limits", "nonce", "sinks"]),
     ("store", &["cli", "http", "api", "ops", "commit", "caller", "broker", "config", "error", "keys", "kms", "sinks"]),
     ("api", UPPER),
-    ("breaker", UPPER),
     ("broker", UPPER),
     ("caller", UPPER),
     ("clock", UPPER),

@@ -4,7 +4,7 @@ mod client;
 mod renewal;
 
 use crate::payload::Payload;
-use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Unusable, Wrapped};
+use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped};
 use async_trait::async_trait;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use client::{Client, Failure};
@@ -97,7 +97,16 @@ impl OpenBao {
 impl KeyProvider for OpenBao {
     fn capabilities(&self) -> Capabilities {
         // The server takes 32 MiB of JSON by default, and base64 grows by a third.
-        Capabilities { binds_context: true, hardware: false, max_payload: 24 << 20 }
+        Capabilities {
+            binds_context: true,
+            hardware: false,
+            max_payload: 24 << 20,
+            permissions: Permissions {
+                inspect: "read on <mount>/keys/<key>",
+                wrap: "update on <mount>/encrypt/<key>",
+                unwrap: "update on <mount>/decrypt/<key>",
+            },
+        }
     }
 
     async fn inspect(&self, key: &KeyRef) -> Result<KeyState, Error> {

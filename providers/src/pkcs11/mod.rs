@@ -8,7 +8,7 @@ mod self_test;
 pub use self_test::SelfTestFailure;
 
 use crate::payload::Payload;
-use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Unusable, Wrapped};
+use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped};
 use async_trait::async_trait;
 use client::{Client, Connection, Failure};
 use cryptoki::error::{Error as CryptokiError, RvError};
@@ -109,7 +109,16 @@ impl Pkcs11 {
 #[async_trait]
 impl KeyProvider for Pkcs11 {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { binds_context: false, hardware: self.hardware, max_payload: Payload::LEN }
+        Capabilities {
+            binds_context: false,
+            hardware: self.hardware,
+            max_payload: Payload::LEN,
+            permissions: Permissions {
+                inspect: "the user PIN",
+                wrap: "the user PIN, and CKA_WRAP on the key",
+                unwrap: "the user PIN, and CKA_UNWRAP on the key",
+            },
+        }
     }
 
     async fn inspect(&self, key: &KeyRef) -> Result<KeyState, Error> {

@@ -8,7 +8,7 @@ mod keystore;
 pub use keystore::{EditError, Keystore, OpenError};
 
 use crate::payload::Payload;
-use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Unusable, Wrapped};
+use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped};
 use async_trait::async_trait;
 use client::Kek;
 use keystore::Loaded;
@@ -79,7 +79,16 @@ impl Software {
 #[async_trait]
 impl KeyProvider for Software {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { binds_context: false, hardware: false, max_payload: u32::MAX as usize }
+        Capabilities {
+            binds_context: false,
+            hardware: false,
+            max_payload: u32::MAX as usize,
+            permissions: Permissions {
+                inspect: "read the keystore",
+                wrap: "read the keystore",
+                unwrap: "read the keystore",
+            },
+        }
     }
 
     async fn inspect(&self, key: &KeyRef) -> Result<KeyState, Error> {

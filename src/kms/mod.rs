@@ -1,13 +1,17 @@
 //! Around every provider, once: deadline, retry, concurrency limit, circuit breaker, metrics.
 
-use crate::breaker::Breaker;
+mod breaker;
+pub mod connect;
+
 use crate::clock::Clock;
 use crate::store::keks::Kek;
 use backon::{ExponentialBuilder, Retryable};
+use breaker::Breaker;
+use connect::Room;
 use metrics::histogram;
 use providers::{Context, Error, KeyProvider, KeyRef, KeyState, Wrapped};
 use secret::Secret;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -33,19 +37,19 @@ pub struct Kms {
 
 #[derive(Debug)]
 struct Guarded {
-    provider: Arc<dyn KeyProvider>,
-    limits: CallLimits,
+    room: Room,
     permits: Semaphore,
 }
 
 impl Kms {
     /// Guards these providers.
     #[must_use]
-    pub fn new(providers: Vec<(String, Arc<dyn KeyProvider>, CallLimits)>, clock: Arc<Clock>) -> Self {
-        let guard = |(name, provider, limits): (_, _, CallLimits)| {
-            (name, Guarded { provider, limits, permits: Semaphore::new(limits.concurrency) })
+    pub fn new(rooms: BTreeMap<String, Room>, clock: Arc<Clock>) -> Self {
+        let guard = |(name, room): (String, Room)| {
+            let permits = Semaphore::new(room.limits.concurrency);
+            (name, Guarded { room, permits })
         };
-        Self { providers: providers.into_iter().map(guard).collect(), breakers: Mutex::default(), clock }
+        Self { providers: rooms.into_iter().map(guard).collect(), breakers: Mutex::default(), clock }
     }
 
     /// Whether a provider of that name is configured.
@@ -89,7 +93,7 @@ impl Kms {
         let breaker = self.breaker(kek.id);
         breaker.admit(self.clock.now()).map_err(|wait| Error::Unavailable { retry_after: Some(wait) })?;
         // Waiting for others' calls says nothing about this KEK, so it is not held against it.
-        let waited = timeout(guarded.limits.deadline, guarded.permits.acquire()).await;
+        let waited = timeout(guarded.room.limits.deadline, guarded.permits.acquire()).await;
         let permit = waited.map_err(|_| Error::Unavailable { retry_after: None })?;
         let started = Instant::now();
         let done = guarded.call(call).await;
@@ -116,11 +120,11 @@ impl Guarded {
             let backoff =
                 ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_max_times(3).with_jitter();
             // Who is asked to wait for longer than there is, is told so instead of made to wait.
-            let in_time = |wait: &Duration| *wait < self.limits.deadline;
+            let in_time = |wait: &Duration| *wait < self.room.limits.deadline;
             let wait = |error: &Error, backoff| as_asked(error, backoff).filter(in_time);
-            (|| call(&*self.provider)).retry(backoff).when(is_passing).adjust(wait).await
+            (|| call(&*self.room.keys)).retry(backoff).when(is_passing).adjust(wait).await
         };
-        timeout(self.limits.deadline, attempts).await.unwrap_or(Err(Error::Unavailable { retry_after: None }))
+        timeout(self.room.limits.deadline, attempts).await.unwrap_or(Err(Error::Unavailable { retry_after: None }))
     }
 }
 

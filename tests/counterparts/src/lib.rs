@@ -1,0 +1,1 @@
+//! What the tests run the providers against, where nothing real can be had; and faults in front of what can.
