@@ -1,1 +1,3 @@
 //! What the tests run the providers against, where nothing real can be had; and faults in front of what can.
+
+pub mod front;
