@@ -17,6 +17,12 @@ stored_words! {
         KekInactive = "kek_inactive",
         /// The tenant has no KEK yet.
         KekMissing = "kek_missing",
+        /// The tenant's KEKs changed while the record was being wrapped.
+        ProtectionChanged = "protection_changed",
+        /// Another has wrapped the record anew.
+        RecordRewrapped = "record_rewrapped",
+        /// What would open the record was destroyed.
+        RecordShredded = "record_shredded",
         /// The enrolment code is unknown, used or expired.
         CodeInvalid = "enrolment_code_invalid",
         /// This device key enrolled before.

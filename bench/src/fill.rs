@@ -22,6 +22,7 @@ pub async fn fill(database: &Path, total: i64) -> Result<(), Failure> {
         let spread = format!("UPDATE records SET rowid = -rowid; UPDATE records SET rowid = rowid * -{STRIDE};");
         transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(spread))).await?;
         sqlx::query(COPIES).bind(total - real).bind(STRIDE).execute(&mut *transaction).await?;
+        sqlx::query(WRAPS).execute(&mut *transaction).await?;
         transaction.commit().await?;
     }
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
@@ -33,11 +34,18 @@ const COPIES: &str = "
     WITH RECURSIVE copies(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM copies WHERE n + 1 < $1),
     named AS MATERIALIZED (SELECT n, lower(hex(randomblob(16))) AS name FROM copies),
     model AS MATERIALIZED (SELECT * FROM records LIMIT 1)
-    INSERT INTO records (rowid, id, tenant, user_id, kind, generation, device, suite, kek, kek_version, wrapped,
+    INSERT INTO records (rowid, id, tenant, user_id, kind, generation, device, suite,
                          commitment, bundle, leaf_index, created_at)
     SELECT n + 1 + n / ($2 - 1),
            substr(name, 1, 8) || '-' || substr(name, 9, 4) || '-4' || substr(name, 14, 3) || '-8' ||
              substr(name, 18, 3) || '-' || substr(name, 21, 12),
-           tenant, 'filler-' || substr(name, 1, 16), kind, generation, device, suite, kek, kek_version, wrapped,
+           tenant, 'filler-' || substr(name, 1, 16), kind, generation, device, suite,
            commitment, bundle, leaf_index, created_at
     FROM named, model";
+
+/// What opens each copy: something of the right form.
+const WRAPS: &str = "
+    WITH model AS MATERIALIZED (SELECT * FROM wraps LIMIT 1)
+    INSERT INTO wraps (record, slot, kek, kek_version, vendor_version, wrapped)
+    SELECT r.id, m.slot, m.kek, m.kek_version, m.vendor_version, m.wrapped FROM records r, model m
+    WHERE r.user_id LIKE 'filler-%'";

@@ -79,6 +79,28 @@ impl Secret {
         joined[self.len()..].copy_from_slice(tail);
         Self(joined)
     }
+
+    /// Two shares that only together say anything about the secret but its length: a one-time pad, and the secret under it.
+    #[must_use]
+    pub fn shares(&self) -> (Self, Self) {
+        let pad = Self::random(self.len());
+        let masked = self.masked_by(&pad);
+        (pad, masked)
+    }
+
+    /// The secret of these two shares, in either order; `None` when their lengths differ.
+    #[must_use]
+    pub fn from_shares(one: &Self, other: &Self) -> Option<Self> {
+        (one.len() == other.len()).then(|| one.masked_by(other))
+    }
+
+    fn masked_by(&self, pad: &Self) -> Self {
+        let mut bytes = Zeroizing::new(vec![0; self.len()].into_boxed_slice());
+        for (byte, (own, mask)) in bytes.iter_mut().zip(self.0.iter().zip(pad.0.iter())) {
+            *byte = own ^ mask;
+        }
+        Self(bytes)
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -102,5 +124,17 @@ mod tests {
         let (key, context) = joined.split_at(3).unwrap();
         assert!(key.matches(b"key") && context.matches(b"context"));
         assert!(Secret::copied_from(b"ab").split_at(3).is_none());
+    }
+
+    #[test]
+    fn shares_give_the_secret_only_together() {
+        let secret = Secret::copied_from(b"wrapping secret");
+        let (one, other) = secret.shares();
+        assert!(Secret::from_shares(&other, &one).unwrap().matches(b"wrapping secret"));
+        let (another, _) = secret.shares();
+        assert!(!Secret::from_shares(&another, &other).unwrap().matches(b"wrapping secret"));
+        assert!(Secret::from_shares(&one, &Secret::random(3)).is_none());
+        // The pad is random, so neither share is the same twice.
+        assert_ne!(one.0, another.0);
     }
 }

@@ -2,11 +2,13 @@
 
 mod client;
 mod export;
+mod kek;
 
 use super::{Failure, block_on, output};
 use crate::api::{self, Target};
 use clap::{Args, Subcommand};
 use client::Client;
+use kek::Kek;
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -103,25 +105,19 @@ enum Tenant {
     },
     /// List the tenants.
     List,
-}
-
-#[derive(Debug, Subcommand)]
-enum Kek {
-    /// Register a KEK, after trying it; it wraps from now on.
-    Register {
+    /// Have a tenant's records wrapped under these KEKs from now on; `rewrap` brings the others there.
+    Protect {
         /// The tenant.
-        tenant: String,
-        /// A provider of the configuration file.
+        id: String,
+        /// The KEK.
         #[arg(long)]
-        provider: String,
-        /// What the provider calls the key.
+        kek: Uuid,
+        /// Another that is needed beside it to open a record.
+        #[arg(long, conflicts_with = "standby")]
+        second: Option<Uuid>,
+        /// Another that opens a record when the first cannot be used or reached.
         #[arg(long)]
-        key: String,
-    },
-    /// List a tenant's KEKs.
-    List {
-        /// The tenant.
-        tenant: String,
+        standby: Option<Uuid>,
     },
 }
 
@@ -213,39 +209,34 @@ impl Tenant {
                 let made: api::Tenant = client.post("", &ask).await?;
                 client.show(&made, |tenant| tenant.vkey.clone())
             }
+            Self::Protect { id, kek, second, standby } => {
+                let ask = api::Protect { kek, second_kek: second, standby_kek: standby };
+                let tenant: api::Tenant = client.post(&format!("{id}/protection"), &ask).await?;
+                client.show(&tenant, |tenant| keks(tenant))
+            }
             Self::List => {
                 let row = |tenant: &api::Tenant| {
-                    let kek = tenant.kek.map(|kek| kek.to_string()).unwrap_or_else(|| "-".into());
                     vec![
                         tenant.id.clone(),
                         tenant.name.clone(),
                         tenant.state.clone(),
-                        kek,
+                        keks(tenant),
                         output::time(tenant.created_at),
                     ]
                 };
-                client.list("", &["TENANT", "NAME", "STATE", "KEK", "CREATED"], row).await
+                client.list("", &["TENANT", "NAME", "STATE", "KEKS", "CREATED"], row).await
             }
         }
     }
 }
 
-impl Kek {
-    async fn run(self, client: &Client) -> Result<(), Failure> {
-        match self {
-            Self::Register { tenant, provider, key } => {
-                let made: api::Kek =
-                    client.post(&format!("{tenant}/keks"), &api::RegisterKek { provider, key }).await?;
-                client.show(&made, |kek| kek.id.to_string())
-            }
-            Self::List { tenant } => {
-                let row = |kek: &api::Kek| {
-                    let created = output::time(kek.created_at);
-                    vec![kek.id.to_string(), kek.provider.clone(), kek.key.clone(), kek.state.clone(), created]
-                };
-                client.list(&format!("{tenant}/keks"), &["KEK", "PROVIDER", "KEY", "STATE", "REGISTERED"], row).await
-            }
-        }
+fn keks(tenant: &api::Tenant) -> String {
+    let [kek, second, standby] = [tenant.kek, tenant.second_kek, tenant.standby_kek]
+        .map(|kek| kek.map(|kek| kek.to_string()).unwrap_or_default());
+    match (second.is_empty(), standby.is_empty()) {
+        (false, _) => format!("{kek} and {second}"),
+        (true, false) => format!("{kek} or {standby}"),
+        (true, true) => kek,
     }
 }
 
@@ -286,11 +277,12 @@ fn device(device: &api::Device) -> Vec<String> {
     vec![id.to_string(), user, name, platform, state, output::time(enrolled_at)]
 }
 
-const RECORDS: &[&str] = &["RECORD", "USER", "KIND", "GENERATION", "KEK", "WRAPPED"];
+const RECORDS: &[&str] = &["RECORD", "USER", "KIND", "GENERATION", "KEKS", "WRAPPED"];
 
 fn record(record: &api::Record) -> Vec<String> {
-    let api::Record { id, user, kind, generation, kek, created_at, .. } = record.clone();
-    vec![id.to_string(), user, kind, generation.to_string(), kek.to_string(), output::time(created_at)]
+    let api::Record { id, user, kind, generation, keks, created_at, .. } = record.clone();
+    let keks = keks.iter().map(Uuid::to_string).collect::<Vec<_>>().join(" ");
+    vec![id.to_string(), user, kind, generation.to_string(), keks, output::time(created_at)]
 }
 
 const RESTORES: &[&str] = &["RESTORE", "USER", "DEVICE", "RECORDS", "STATE", "CHANGED", "REASON"];

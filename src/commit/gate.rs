@@ -6,8 +6,11 @@ use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::store::Standing;
 use crate::store::devices::{Device, Membership};
+use crate::store::keks::KekState;
 use crate::store::records::Record;
 use crate::store::restores::{Restore, RestoreState};
+use crate::store::tenants::Protection;
+use crate::store::wraps::{Slot, Wrap};
 use uuid::Uuid;
 
 /// A frequent change of state.
@@ -17,8 +20,10 @@ pub enum Change {
     Refuse(Refusal, Option<Uuid>),
     /// None: the event says what happened.
     Remark,
-    /// Stores a wrapped record; its leaf index is filled in.
-    StoreRecord(Box<Record>),
+    /// Stores a record with what opens it; its leaf index is filled in.
+    StoreRecord(Box<Record>, Vec<Wrap>),
+    /// Replaces what opens a record.
+    Rewrap(Rewrap),
     /// Asks for a restore.
     OpenRestore(Box<Restore>),
     /// Approved becomes releasing: the caller alone may now unwrap.
@@ -46,7 +51,7 @@ impl Change {
     /// The restore that it is about.
     pub(super) fn restore(&self) -> Option<Uuid> {
         match self {
-            Self::Remark | Self::StoreRecord(_) | Self::OpenRestore(_) => None,
+            Self::Remark | Self::StoreRecord(..) | Self::Rewrap(_) | Self::OpenRestore(_) => None,
             Self::Refuse(_, restore) => *restore,
             Self::BeginRelease(request)
             | Self::FinishRelease(request, _)
@@ -55,6 +60,17 @@ impl Change {
             Self::AbortRelease { restore, .. } | Self::Expire(restore) => Some(*restore),
         }
     }
+}
+
+/// A record wrapped anew.
+#[derive(Debug)]
+pub struct Rewrap {
+    /// Which record.
+    pub record: Uuid,
+    /// All that opened it when it was opened, in the order of slots.
+    pub from: Vec<Wrap>,
+    /// All that opens it from now on.
+    pub to: Vec<Wrap>,
 }
 
 /// What a request says about the restore it wants released.
@@ -141,10 +157,13 @@ fn apply(
     match &mut proposal.change {
         Change::Refuse(refusal, _) => return Err(*refusal),
         Change::Remark => {}
-        Change::StoreRecord(record) => {
+        Change::StoreRecord(record, wraps) => {
             record.leaf_index = leaf_index;
-            store_record(view, record)?;
+            let protection = principal.and_then(|principal| view.devices.get(&principal.device)?.1.protection);
+            check_wraps(view, tenant, protection, wraps)?;
+            store_record(view, record, std::mem::take(wraps))?;
         }
+        Change::Rewrap(rewrap) => rewrap_record(view, tenant, rewrap)?,
         Change::OpenRestore(restore) => view.insert_restore((**restore).clone()),
         Change::BeginRelease(release) => return begin(view, tenant, principal, release, now),
         Change::FinishRelease(release, answer) => {
@@ -174,8 +193,7 @@ fn apply(
     Ok(Applied::Done)
 }
 
-fn store_record(view: &mut View, record: &Record) -> Result<(), Refusal> {
-    check_kek(view, &record.tenant, record.kek)?;
+fn store_record(view: &mut View, record: &Record, wraps: Vec<Wrap>) -> Result<(), Refusal> {
     if view.taken_records.contains(&record.id) {
         return Err(Refusal::RecordTaken);
     }
@@ -187,11 +205,45 @@ fn store_record(view: &mut View, record: &Record) -> Result<(), Refusal> {
     view.newest.insert(line, record.generation);
     view.taken_records.insert(record.id);
     view.new_records.push(record.clone());
+    view.new_wraps.extend(wraps);
+    Ok(())
+}
+
+/// Whether these wraps are what the tenant wants for its records now: a record that was wrapped while that changed must
+/// not be stored as before, where no rewrap would look for it.
+fn check_wraps(view: &View, tenant: &str, wanted: Option<Protection>, wraps: &[Wrap]) -> Result<(), Refusal> {
+    let wanted = wanted.ok_or(Refusal::KekMissing)?;
+    if !wanted.slots().eq(wraps.iter().map(|wrap| (wrap.slot, wrap.kek))) {
+        return Err(Refusal::ProtectionChanged);
+    }
+    for wrap in wraps {
+        check_kek(view, tenant, wrap.kek)?;
+        if view.keks.get(&wrap.kek).is_none_or(|kek| kek.version != wrap.kek_version) {
+            return Err(Refusal::ProtectionChanged);
+        }
+    }
+    Ok(())
+}
+
+/// Compare and swap: of two that wrap a record anew, one does, and a record that was shredded meanwhile stays so.
+fn rewrap_record(view: &mut View, tenant: &str, rewrap: &mut Rewrap) -> Result<(), Refusal> {
+    let owner = view.tenants.get(tenant).filter(|tenant| tenant.state == Standing::Active);
+    let protection = owner.ok_or(Refusal::TenantInactive)?.protection;
+    if rewrap.from.is_empty() || view.wraps.get(&rewrap.record) != Some(&rewrap.from) {
+        return Err(Refusal::RecordRewrapped);
+    }
+    // To move a record off a KEK that was taken away would give it back.
+    for wrap in rewrap.from.iter().filter(|wrap| wrap.slot != Slot::Standby) {
+        check_kek(view, tenant, wrap.kek)?;
+    }
+    check_wraps(view, tenant, protection, &rewrap.to)?;
+    view.wraps.insert(rewrap.record, rewrap.to.clone());
+    view.rewrapped.insert(rewrap.record);
     Ok(())
 }
 
 fn check_kek(view: &View, tenant: &str, kek: Uuid) -> Result<(), Refusal> {
-    let usable = view.keks.get(&kek).is_some_and(|kek| kek.tenant == tenant && kek.state == Standing::Active);
+    let usable = view.keks.get(&kek).is_some_and(|kek| kek.tenant == tenant && kek.state == KekState::Active);
     if usable { Ok(()) } else { Err(Refusal::KekInactive) }
 }
 

@@ -7,13 +7,12 @@ use crate::error::Refusal;
 use crate::store::broker_keys::{self, BrokerKey};
 use crate::store::devices::{self, Device};
 use crate::store::enrolment_codes::{self, EnrolmentCode};
-use crate::store::keks::{self, Kek};
+use crate::store::keks::{self, Kek, KekState};
 use crate::store::nonces;
-use crate::store::records;
 use crate::store::restores::{self, Owner};
-use crate::store::tenants::{self, Tenant};
+use crate::store::tenants::{self, Protection, Tenant};
 use crate::store::users::{self, User};
-use crate::store::{Connection, Standing, StoreError, subjects};
+use crate::store::{Connection, Standing, StoreError, subjects, wraps};
 use uuid::Uuid;
 
 /// A rare change of state.
@@ -21,8 +20,10 @@ use uuid::Uuid;
 pub enum Rare {
     /// A new tenant with its own keys and its own subject key.
     CreateTenant(Tenant, Vec<BrokerKey>, Vec<u8>),
-    /// A KEK that wraps from now on.
+    /// A KEK; the tenant's first one wraps from now on.
     RegisterKek(Kek),
+    /// The KEKs that wrap from now on.
+    Protect(Protection),
     /// A new user with a subject key.
     CreateUser(User, Vec<u8>),
     /// A one-time enrolment code.
@@ -38,7 +39,7 @@ impl Rare {
     pub(super) fn brings_keys(&self) -> bool {
         match self {
             Self::CreateTenant(..) | Self::CreateUser(..) => true,
-            Self::RegisterKek(_) | Self::CreateCode(_) | Self::Enrol(..) | Self::Revoke(_) => false,
+            Self::RegisterKek(_) | Self::Protect(_) | Self::CreateCode(_) | Self::Enrol(..) | Self::Revoke(_) => false,
         }
     }
 }
@@ -77,6 +78,7 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
     match &proposal.change {
         Rare::CreateTenant(..) => Ok(Err(Refusal::Taken)),
         Rare::RegisterKek(kek) => register_kek(db, kek).await,
+        Rare::Protect(protection) => protect(db, tenant, *protection).await,
         Rare::CreateUser(user, subject) => create_user(db, user, subject).await,
         Rare::CreateCode(code) => create_code(db, code).await,
         Rare::Enrol(code, device) => enrol(db, code, device, now).await,
@@ -107,7 +109,22 @@ async fn create_tenant(
 
 async fn register_kek(db: &mut Connection, kek: &Kek) -> Result<Passed, StoreError> {
     keks::insert(db, kek).await?;
-    tenants::set_kek(db, &kek.tenant, kek.id).await?;
+    if tenants::find(db, &kek.tenant).await?.is_some_and(|tenant| tenant.protection.is_none()) {
+        tenants::protect(db, &kek.tenant, Protection::One(kek.id)).await?;
+    }
+    Ok(Ok(Applied::Done))
+}
+
+async fn protect(db: &mut Connection, tenant: &str, protection: Protection) -> Result<Passed, StoreError> {
+    let ids: Vec<Uuid> = protection.keks().collect();
+    let found = keks::find_all(db, &ids).await?;
+    if found.iter().filter(|kek| kek.tenant == tenant).count() < ids.len() {
+        return Ok(Err(Refusal::Unknown));
+    }
+    if found.iter().any(|kek| kek.state != KekState::Active) {
+        return Ok(Err(Refusal::KekInactive));
+    }
+    tenants::protect(db, tenant, protection).await?;
     Ok(Ok(Applied::Done))
 }
 
@@ -173,7 +190,7 @@ async fn revoke(db: &mut Connection, tenant: &str, target: &Target, now: Timesta
 async fn revoke_under(db: &mut Connection, tenant: &str, kek: Uuid, now: Timestamp) -> Result<u64, StoreError> {
     let mut ended = 0;
     for (restore, asked) in restores::open_of(db, tenant).await? {
-        if records::find_all(db, &asked).await?.iter().any(|record| record.kek == kek) {
+        if wraps::of_records(db, &asked).await?.iter().any(|wrap| wrap.kek == kek) {
             ended += restores::revoke_of(db, tenant, Owner::Itself(restore), now).await?;
         }
     }

@@ -6,6 +6,8 @@ use crate::store::devices::{self, Device, Membership};
 use crate::store::nonces::{self, SpentNonce};
 use crate::store::records::{self, Line, Record};
 use crate::store::restores::{self, Restore};
+use crate::store::tenants::{self, Tenant};
+use crate::store::wraps::{self, Wrap};
 use crate::store::{Connection, StoreError, keks};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
@@ -20,6 +22,11 @@ pub(super) struct View {
     pub(super) newest: HashMap<Line, u64>,
     pub(super) taken_records: HashSet<Uuid>,
     pub(super) new_records: Vec<Record>,
+    pub(super) new_wraps: Vec<Wrap>,
+    pub(super) tenants: HashMap<String, Tenant>,
+    /// All that opens each record that is to be wrapped anew, in the order of slots.
+    pub(super) wraps: HashMap<Uuid, Vec<Wrap>>,
+    pub(super) rewrapped: BTreeSet<Uuid>,
     pub(super) changed_restores: BTreeSet<Uuid>,
     new_restores: BTreeSet<Uuid>,
     unspent: HashSet<[u8; 16]>,
@@ -33,6 +40,8 @@ struct Wanted {
     restores: BTreeSet<Uuid>,
     lines: BTreeSet<Line>,
     records: BTreeSet<Uuid>,
+    tenants: BTreeSet<String>,
+    wraps: BTreeSet<Uuid>,
     nonces: BTreeMap<[u8; 16], i64>,
 }
 
@@ -55,6 +64,15 @@ impl View {
         }
         if let Some(ids) = some(&wanted.records) {
             view.taken_records = records::taken_among(db, &ids).await?.into_iter().collect();
+        }
+        if let Some(ids) = some(&wanted.tenants) {
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            view.tenants = by(tenants::find_all(db, &ids).await?, |tenant| tenant.id.clone());
+        }
+        if let Some(ids) = some(&wanted.wraps) {
+            for wrap in wraps::of_records(db, &ids).await? {
+                view.wraps.entry(wrap.record).or_default().push(wrap);
+            }
         }
         let nonces: Vec<SpentNonce> = wanted.nonces.into_iter().collect();
         if !nonces.is_empty() {
@@ -79,6 +97,7 @@ impl View {
         if !self.new_records.is_empty() {
             records::insert_all(db, &self.new_records).await?;
         }
+        self.flush_wraps(db).await?;
         let new = self.take_restores(|view| &view.new_restores);
         if !new.is_empty() {
             restores::insert_all(db, &new).await?;
@@ -88,6 +107,15 @@ impl View {
             restores::update_all(db, &changed).await?;
         }
         Ok(())
+    }
+
+    async fn flush_wraps(&self, db: &mut Connection) -> Result<(), StoreError> {
+        if let Some(ids) = some(&self.rewrapped) {
+            wraps::delete_of(db, &ids).await?;
+        }
+        let rewrapped = self.rewrapped.iter().filter_map(|id| self.wraps.get(id)).flatten();
+        let wraps: Vec<&Wrap> = self.new_wraps.iter().chain(rewrapped).collect();
+        if wraps.is_empty() { Ok(()) } else { wraps::insert_all(db, &wraps).await }
     }
 
     fn take_restores(&mut self, which: fn(&Self) -> &BTreeSet<Uuid>) -> Vec<Restore> {
@@ -112,18 +140,23 @@ impl Wanted {
             if let Some(principal) = &proposal.principal {
                 wanted.devices.insert(principal.device);
             }
-            wanted.add(&proposal.change);
+            wanted.add(&proposal.tenant, &proposal.change);
         }
         wanted
     }
 
-    fn add(&mut self, change: &Change) {
+    fn add(&mut self, tenant: &str, change: &Change) {
         self.restores.extend(change.restore());
         match change {
-            Change::StoreRecord(record) => {
-                self.keks.insert(record.kek);
+            Change::StoreRecord(record, wraps) => {
+                self.keks.extend(wraps.iter().map(|wrap| wrap.kek));
                 self.records.insert(record.id);
                 self.lines.insert((record.tenant.clone(), record.user.clone(), record.kind.clone()));
+            }
+            Change::Rewrap(rewrap) => {
+                self.keks.extend(rewrap.from.iter().chain(&rewrap.to).map(|wrap| wrap.kek));
+                self.tenants.insert(tenant.to_owned());
+                self.wraps.insert(rewrap.record);
             }
             Change::BeginRelease(request)
             | Change::FinishRelease(request, _)

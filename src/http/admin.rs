@@ -1,4 +1,4 @@
-//! The admin API: tenants, KEKs, users, enrolment codes, devices, records, restores, revocations.
+//! The admin API: tenants, users, enrolment codes, devices, records, restores, revocations.
 
 use super::request::{Admin, Body, InPath, InQuery, detached};
 use crate::api::{self, Page, PageQuery};
@@ -6,7 +6,8 @@ use crate::broker::Broker;
 use crate::commit::Target;
 use crate::error::Error;
 use crate::ops;
-use crate::store::{devices, keks, records, restores, tenants, users};
+use crate::store::tenants::Protection;
+use crate::store::{devices, records, restores, tenants, users, wraps};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
@@ -14,10 +15,11 @@ use protocol::messages::Problem;
 use protocol::names::{TenantId, Text, UserId};
 use std::convert::identity;
 use std::sync::Arc;
+use uuid::Uuid;
 
-type Shared = State<Arc<Broker>>;
-type Created<T> = Result<(StatusCode, Json<T>), Error>;
-type Listed<T> = Result<Json<Page<T>>, Error>;
+pub(super) type Shared = State<Arc<Broker>>;
+pub(super) type Created<T> = Result<(StatusCode, Json<T>), Error>;
+pub(super) type Listed<T> = Result<Json<Page<T>>, Error>;
 
 /// Longest code lifetime in seconds: a week.
 const MAX_CODE_LIFETIME: u32 = 604_800;
@@ -41,13 +43,21 @@ pub(super) async fn create_tenant(
     .await
 }
 
-async fn shown_tenant(broker: &Broker, tenant: tenants::Tenant) -> Result<api::Tenant, Error> {
+pub(super) async fn shown_tenant(broker: &Broker, tenant: tenants::Tenant) -> Result<api::Tenant, Error> {
     let vkey = broker.keys.of_tenant(&tenant.id).await?.log.vkey();
+    let (kek, second_kek, standby_kek) = match tenant.protection {
+        None => (None, None, None),
+        Some(Protection::One(kek)) => (Some(kek), None, None),
+        Some(Protection::Both(first, second)) => (Some(first), Some(second), None),
+        Some(Protection::Either(kek, standby)) => (Some(kek), None, Some(standby)),
+    };
     Ok(api::Tenant {
         id: tenant.id,
         name: tenant.name,
         state: tenant.state.as_str().into(),
-        kek: tenant.kek,
+        kek,
+        second_kek,
+        standby_kek,
         unattested_days: tenant.unattested_days,
         created_at: tenant.created_at,
         vkey,
@@ -68,48 +78,6 @@ pub(super) async fn tenants(
         shown.push(shown_tenant(&broker, tenant).await?);
     }
     listed(shown, &query, |tenant| tenant.id.clone(), identity)
-}
-
-/// Registers a KEK, after trying it with a canary.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", params(("tenant" = String, Path)),
-    request_body = api::RegisterKek,
-    responses((status = 201, body = api::Kek), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn register_kek(
-    State(broker): Shared,
-    Admin(admin): Admin,
-    InPath(tenant): InPath<String>,
-    Body(ask): Body<api::RegisterKek>,
-) -> Created<api::Kek> {
-    detached(async move {
-        let kek = ops::admin::register_kek(&broker, &admin, &tenant, (&ask.provider, &ask.key)).await?;
-        Ok((StatusCode::CREATED, Json(shown_kek(kek))))
-    })
-    .await
-}
-
-fn shown_kek(kek: keks::Kek) -> api::Kek {
-    api::Kek {
-        id: kek.id,
-        provider: kek.provider,
-        key: kek.key_name,
-        version: kek.version,
-        state: kek.state.as_str().into(),
-        created_at: kek.created_at,
-    }
-}
-
-/// The tenant's KEKs.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", params(("tenant" = String, Path), PageQuery),
-    responses((status = 200, body = Page<api::Kek>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn keks(
-    State(broker): Shared,
-    _: Admin,
-    InPath(tenant): InPath<String>,
-    InQuery(query): InQuery<PageQuery>,
-) -> Listed<api::Kek> {
-    ops::admin::require_tenant(&broker, &tenant).await?;
-    let rows = keks::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
-    listed(rows, &query, |kek| kek.id.to_string(), shown_kek)
 }
 
 /// Makes a user.
@@ -208,21 +176,20 @@ pub(super) async fn records(
     InQuery(query): InQuery<PageQuery>,
 ) -> Listed<api::Record> {
     ops::admin::require_tenant(&broker, &tenant).await?;
-    let rows = records::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
-    listed(
-        rows,
-        &query,
-        |record| record.id.to_string(),
-        |record| api::Record {
-            id: record.id,
-            user: record.user,
-            kind: record.kind,
-            generation: record.generation,
-            device: record.device,
-            kek: record.kek,
-            created_at: record.created_at,
-        },
-    )
+    let mut db = broker.store.reader().await?;
+    let rows = records::page(&mut db, &tenant, &query.after, limit(&query)?).await?;
+    let ids: Vec<Uuid> = rows.iter().map(|record| record.id).collect();
+    let wraps = wraps::of_records(&mut db, &ids).await?;
+    let show = |record: records::RecordSummary| api::Record {
+        keks: wraps.iter().filter(|wrap| wrap.record == record.id).map(|wrap| wrap.kek).collect(),
+        id: record.id,
+        user: record.user,
+        kind: record.kind,
+        generation: record.generation,
+        device: record.device,
+        created_at: record.created_at,
+    };
+    listed(rows, &query, |record| record.id.to_string(), show)
 }
 
 /// The tenant's restores.
@@ -284,14 +251,19 @@ fn target(target: api::Target) -> Target {
 }
 
 /// One more than asked for, to know whether there is a next page.
-fn limit(query: &PageQuery) -> Result<i64, Error> {
+pub(super) fn limit(query: &PageQuery) -> Result<i64, Error> {
     match query.limit.unwrap_or(100) {
         limit @ 1..=1_000 => Ok(i64::from(limit) + 1),
         0 | 1_001.. => Err(Error::Malformed("`limit` is not 1 to 1000")),
     }
 }
 
-fn listed<R, T>(mut rows: Vec<R>, query: &PageQuery, key: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> Listed<T> {
+pub(super) fn listed<R, T>(
+    mut rows: Vec<R>,
+    query: &PageQuery,
+    key: impl Fn(&R) -> String,
+    show: impl Fn(R) -> T,
+) -> Listed<T> {
     let limit = usize::from(query.limit.unwrap_or(100));
     let more = rows.len() > limit;
     rows.truncate(limit);

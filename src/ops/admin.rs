@@ -1,4 +1,4 @@
-//! What administrators make: tenants, KEKs, users, enrolment codes.
+//! What administrators make: tenants, users, enrolment codes.
 
 use super::from_source;
 use crate::broker::Broker;
@@ -9,15 +9,11 @@ use crate::error::{Error, Refusal};
 use crate::store::Standing;
 use crate::store::broker_keys::Purpose;
 use crate::store::enrolment_codes::EnrolmentCode as StoredCode;
-use crate::store::keks::Kek;
 use crate::store::tenants::{self, Tenant};
 use crate::store::users::User;
 use audit::event::{Event, Kind, Outcome};
 use protocol::enrolment::EnrolmentCode;
-use providers::{Context, Error as ProviderError, KeyState};
-use secret::Secret;
 use std::sync::Arc;
-use uuid::Uuid;
 
 pub(super) fn proposal(tenant: &str, admin: &AdminCaller, change: Rare, event: Event) -> Proposal<Rare> {
     let refused_as = Kind::AdminDenied;
@@ -41,7 +37,7 @@ pub async fn create_tenant(
         id: id.into(),
         name: name.into(),
         state: Standing::Active,
-        kek: None,
+        protection: None,
         unattested_days,
         created_at: now,
     };
@@ -59,53 +55,6 @@ pub async fn create_tenant(
     let change = Rare::CreateTenant(tenant.clone(), rows, sealed);
     broker.committer.commit_with_keys(proposal(id, admin, change, event), keys, subject).await?;
     Ok(tenant)
-}
-
-/// Registers a KEK after wrapping and unwrapping a canary with it; it wraps from now on.
-pub async fn register_kek(
-    broker: &Broker,
-    admin: &AdminCaller,
-    tenant: &str,
-    (provider, key_name): (&str, &str),
-) -> Result<Kek, Error> {
-    if !broker.kms.has(provider) {
-        return Err(Error::Malformed("no provider of this name is configured"));
-    }
-    require_tenant(broker, tenant).await?;
-    let kek = Kek {
-        id: Uuid::now_v7(),
-        tenant: tenant.into(),
-        provider: provider.into(),
-        key_name: key_name.into(),
-        version: 1,
-        state: Standing::Active,
-        created_at: broker.clock.now(),
-    };
-    try_canary(broker, &kek).await?;
-    let event = Event::new(Kind::KekRegistered, Outcome::OK)
-        .kek(kek.id.to_string(), kek.version)
-        .provider(provider)
-        .provider_ref(key_name);
-    broker.committer.commit_rare(proposal(tenant, admin, Rare::RegisterKek(kek.clone()), event)).await?;
-    Ok(kek)
-}
-
-/// Wraps and unwraps a random secret: the broker's permissions suffice, and the key does what it must.
-async fn try_canary(broker: &Broker, kek: &Kek) -> Result<(), ProviderError> {
-    if let KeyState::Unusable(why) = broker.kms.inspect(kek).await? {
-        return Err(ProviderError::KeyUnusable(why));
-    }
-    let (canary, context) = (Secret::random(providers::SECRET_LEN), Context::new(rand32()));
-    let wrapped = broker.kms.wrap(kek, &canary, &context).await?;
-    let back = broker.kms.unwrap(kek, &wrapped, &context).await?;
-    #[expect(clippy::disallowed_methods, reason = "the canary is compared in constant time, and protects nothing")]
-    if back.matches(canary.expose()) { Ok(()) } else { Err(ProviderError::Mismatch) }
-}
-
-fn rand32() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    aws_lc_rs::rand::fill(&mut bytes).expect("invariant: the system random number generator works");
-    bytes
 }
 
 /// A new user, with a key of their own for what the log says about them.

@@ -33,8 +33,8 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
     drop(db);
 
     let mut device = device(newcomer, &ask, &user, now);
-    let (kek, unattested_days) = (tenant.kek, tenant.unattested_days);
-    let membership = Membership { user: user.state, tenant: tenant.state, kek, unattested_days };
+    let (protection, unattested_days) = (tenant.protection, tenant.unattested_days);
+    let membership = Membership { user: user.state, tenant: tenant.state, protection, unattested_days };
     let decision = standing::decide(broker, (&device, &membership), Action::Enrol, &[]);
     if !decision.allowed {
         return Err(record_refusal(broker, newcomer, Refusal::PolicyDenied, Some(device.user)).await);

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod enrol;
+pub mod keks;
 pub mod log;
 pub mod read;
 pub mod restore;
@@ -9,6 +10,7 @@ pub mod revoke;
 pub mod sweep;
 pub mod wrap;
 
+mod protect;
 mod standing;
 
 use crate::broker::Broker;

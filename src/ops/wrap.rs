@@ -1,5 +1,6 @@
 //! A device backs up a record: its wrapping secret goes under the customer's KEK.
 
+use super::protect::{self, Keks};
 use super::{Attempt, standing};
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
@@ -8,9 +9,8 @@ use crate::commit::{Change, Committed, check_standing};
 use crate::error::{Error, Refusal};
 use crate::keys::TenantKeys;
 use crate::kms;
-use crate::store::Standing as State;
-use crate::store::keks::{self, Kek};
 use crate::store::records::{self, Record};
+use crate::store::wraps::Wrap as StoredWrap;
 use audit::event::{Event, Exposure, Kind, Outcome};
 use policies::{Action, RecordFacts};
 use protocol::messages::{Wrap, Wrapped};
@@ -31,7 +31,7 @@ pub async fn wrap(broker: &Broker, caller: &DeviceCaller, wrap: Wrap) -> Result<
     let attempt = Attempt { broker, caller, refused_as: Kind::WrapDenied };
     let event = event(&attempt, &wrap);
     let name = name(caller, &wrap)?;
-    let (kek, secret, policies) = match admit(broker, caller, &wrap, &name).await {
+    let (keks, secret, policies) = match admit(broker, caller, &wrap, &name).await {
         Ok(admitted) => admitted,
         Err(Error::Refused(refusal)) => return Err(attempt.refuse(refusal, event).await),
         Err(error) => return Err(error),
@@ -40,15 +40,15 @@ pub async fn wrap(broker: &Broker, caller: &DeviceCaller, wrap: Wrap) -> Result<
         let (receipt, leaf) = super::log::receipt(broker, &stored.tenant, stored.leaf_index).await?;
         return Ok(Wrapped { record: stored.id, generation: stored.generation, receipt, leaf });
     }
-    let event = event.policy(policies).kek(kek.id.to_string(), kek.version).provider(kek.provider.clone());
+    let event = protect::name_keks(event.policy(policies), keks.iter().map(|(_, kek)| kek));
     let context = providers::Context::new(*name.context().as_bytes());
-    let wrapped = match broker.kms.wrap(&kek, &secret, &context).await {
-        Ok(wrapped) => wrapped,
+    let wraps = match protect::wrap(broker, &keks, (wrap.record, &secret, &context)).await {
+        Ok(wraps) => wraps,
         Err(error) => return Err(fail(&attempt, event, error).await),
     };
     drop(secret);
-    let record = record(broker, caller, &wrap, (kek, wrapped));
-    let committed = store(&attempt, &record, event).await?;
+    let record = record(broker, caller, &wrap);
+    let committed = store(&attempt, &record, wraps, event).await?;
     answer(&record, committed)
 }
 
@@ -80,7 +80,7 @@ async fn admit(
     caller: &DeviceCaller,
     wrap: &Wrap,
     name: &RecordName,
-) -> Result<(Kek, Secret, String), Error> {
+) -> Result<(Keks, Secret, String), Error> {
     let (device, membership) = (&caller.device, &caller.membership);
     check_standing(device, membership)?;
     let record =
@@ -89,13 +89,9 @@ async fn admit(
     if !decision.allowed {
         return Err(Refusal::PolicyDenied.into());
     }
-    let kek = membership.kek.ok_or(Refusal::KekMissing)?;
-    let kek = keks::find(&mut *broker.store.reader().await?, kek).await?.ok_or(Refusal::KekMissing)?;
-    if kek.state != State::Active {
-        return Err(Refusal::KekInactive.into());
-    }
+    let keks = protect::keks_of(broker, membership.protection).await?;
     let keys = broker.keys.of_tenant(&device.tenant).await?;
-    Ok((kek, open(&keys, wrap, name, broker.clock.now())?, decision.determined_by.join(" ")))
+    Ok((keks, open(&keys, wrap, name, broker.clock.now())?, decision.determined_by.join(" ")))
 }
 
 fn open(keys: &TenantKeys, wrap: &Wrap, name: &RecordName, now: Timestamp) -> Result<Secret, Refusal> {
@@ -117,7 +113,7 @@ async fn fail(attempt: &Attempt<'_>, event: Event, error: providers::Error) -> E
     }
 }
 
-fn record(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap, (kek, wrapped): (Kek, providers::Wrapped)) -> Record {
+fn record(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap) -> Record {
     Record {
         id: wrap.record,
         tenant: caller.device.tenant.clone(),
@@ -126,9 +122,6 @@ fn record(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap, (kek, wrapped): (
         generation: wrap.generation,
         device: caller.device.id,
         suite: wrap.suite,
-        kek: kek.id,
-        kek_version: wrapped.version,
-        wrapped: wrapped.bytes,
         commitment: wrap.commitment.0,
         bundle: wrap.bundle.0.as_ref().to_vec(),
         leaf_index: 0,
@@ -147,9 +140,14 @@ async fn stored_before(broker: &Broker, caller: &DeviceCaller, wrap: &Wrap) -> R
     }))
 }
 
-async fn store(attempt: &Attempt<'_>, record: &Record, event: Event) -> Result<Committed, Error> {
+async fn store(
+    attempt: &Attempt<'_>,
+    record: &Record,
+    wraps: Vec<StoredWrap>,
+    event: Event,
+) -> Result<Committed, Error> {
     let event = event.exposure(Exposure::PlaintextInBroker);
-    let change = Change::StoreRecord(Box::new(record.clone()));
+    let change = Change::StoreRecord(Box::new(record.clone()), wraps);
     attempt.broker.committer.commit(attempt.proposal(change, event)).await
 }
 

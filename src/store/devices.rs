@@ -1,5 +1,6 @@
 //! Table `devices`.
 
+use super::tenants::Protection;
 use super::{Connection, Standing, StoreError, column, hash32, list, parsed, tenants};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -37,8 +38,8 @@ pub struct Membership {
     pub user: Standing,
     /// Whether anything may happen for its tenant.
     pub tenant: Standing,
-    /// The KEK that wraps the tenant's new records.
-    pub kek: Option<Uuid>,
+    /// The KEKs that wrap the tenant's records.
+    pub protection: Option<Protection>,
     /// Days after enrolment in which a device without attestation may restore; `None` refuses them.
     pub unattested_days: Option<u32>,
 }
@@ -64,7 +65,7 @@ fn read_membership(row: &AnyRow) -> Result<Membership, StoreError> {
     Ok(Membership {
         user: parsed(row, "user_state")?,
         tenant: parsed(row, "tenant_state")?,
-        kek: tenants::kek(row)?,
+        protection: tenants::protection(row)?,
         unattested_days: tenants::unattested_days(row)?,
     })
 }
@@ -73,7 +74,8 @@ fn read_membership(row: &AnyRow) -> Result<Membership, StoreError> {
 pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<(Device, Membership)>, StoreError> {
     let sql = format!(
         "SELECT d.id, d.tenant, d.user_id, d.name, d.platform, d.jwk, d.thumbprint, d.state, d.attested, d.enrolled_at,
-           u.state AS user_state, t.state AS tenant_state, t.kek, t.unattested_days
+           u.state AS user_state, t.state AS tenant_state, t.kek, t.second_kek, t.standby_kek,
+           t.unattested_days
          FROM devices d JOIN users u ON u.tenant = d.tenant AND u.id = d.user_id JOIN tenants t ON t.id = d.tenant
          WHERE d.id IN {}",
         list(ids.len())

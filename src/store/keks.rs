@@ -1,9 +1,23 @@
 //! Table `keks`.
 
-use super::{Connection, Standing, StoreError, column, list, parsed};
+use super::{Connection, StoreError, column, list, parsed, stored_words};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
+
+stored_words! {
+    /// Whether a KEK may be used.
+    KekState {
+        /// Wraps and unwraps.
+        Active = "active",
+        /// Does nothing until it is enabled again.
+        Disabled = "disabled",
+        /// Taken away for good.
+        Revoked = "revoked",
+        /// What it wrapped is gone from here.
+        Destroyed = "destroyed",
+    }
+}
 
 /// A customer's key-encryption key, named at its provider.
 #[derive(Debug, Clone)]
@@ -19,14 +33,14 @@ pub struct Kek {
     /// Counted by the broker, from 1.
     pub version: u64,
     /// Whether it may wrap and unwrap.
-    pub state: Standing,
+    pub state: KekState,
     /// Unix milliseconds.
     pub created_at: i64,
 }
 
 const COLUMNS: &str = "id, tenant, provider, key_name, version, state, created_at";
 
-fn read(row: &AnyRow) -> Result<Kek, StoreError> {
+pub(super) fn read(row: &AnyRow) -> Result<Kek, StoreError> {
     Ok(Kek {
         id: parsed(row, "id")?,
         tenant: column(row, "tenant")?,

@@ -12,6 +12,7 @@ pub(crate) mod restores;
 pub(crate) mod subjects;
 pub(crate) mod tenants;
 pub(crate) mod users;
+pub(crate) mod wraps;
 
 use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};

@@ -1,9 +1,11 @@
 //! Table `records`: what devices backed up, wrapped.
 
 use super::keks::Kek;
+use super::wraps::{self, Wrap};
 use super::{Connection, StoreError, column, hash32, list, parsed, placeholders};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A wrapped record: everything to restore it but the KEK.
@@ -23,12 +25,6 @@ pub struct Record {
     pub device: Uuid,
     /// The cipher suite of the bundle.
     pub suite: u16,
-    /// The KEK that wrapped it.
-    pub kek: Uuid,
-    /// The provider's own version of that KEK, empty where it has none.
-    pub kek_version: String,
-    /// The wrapping secret and its context, under the KEK.
-    pub wrapped: Vec<u8>,
     /// Commits to the data key (protocol, section 3).
     pub commitment: [u8; 32],
     /// The key material as the device encrypted it.
@@ -54,28 +50,26 @@ pub struct RecordSummary {
     pub device: Uuid,
     /// The cipher suite of the bundle.
     pub suite: u16,
-    /// The KEK that wrapped it.
-    pub kek: Uuid,
     /// Unix milliseconds.
     pub created_at: i64,
 }
 
-/// A record with the KEK it is under, and whether it is the newest of its line: all that a release looks at.
+/// A record with what opens it, and whether it is the newest of its line: all that a release looks at.
 #[derive(Debug, Clone)]
 pub struct Restorable {
     /// The record.
     pub record: Record,
     /// Whether its user has none of its kind that is newer.
     pub newest: bool,
-    /// The KEK that wrapped it.
-    pub kek: Kek,
+    /// Each wrap with its KEK; none when the record is shredded.
+    pub wraps: Vec<(Wrap, Kek)>,
 }
 
 /// Names a line of records of which only the generation grows: tenant, user, kind.
 pub type Line = (String, String, String);
 
-const COLUMNS: &str = "id, tenant, user_id, kind, generation, device, suite, kek, kek_version, wrapped, commitment, \
-                       bundle, leaf_index, created_at";
+const COLUMNS: &str =
+    "id, tenant, user_id, kind, generation, device, suite, commitment, bundle, leaf_index, created_at";
 
 fn unsigned(row: &AnyRow, name: &'static str) -> Result<u64, StoreError> {
     u64::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::Corrupt { column: name })
@@ -94,9 +88,6 @@ fn read(row: &AnyRow) -> Result<Record, StoreError> {
         generation: unsigned(row, "generation")?,
         device: parsed(row, "device")?,
         suite: suite(row)?,
-        kek: parsed(row, "kek")?,
-        kek_version: column(row, "kek_version")?,
-        wrapped: column(row, "wrapped")?,
         commitment: hash32(row, "commitment")?,
         bundle: column(row, "bundle")?,
         leaf_index: unsigned(row, "leaf_index")?,
@@ -112,7 +103,6 @@ fn read_summary(row: &AnyRow) -> Result<RecordSummary, StoreError> {
         generation: unsigned(row, "generation")?,
         device: parsed(row, "device")?,
         suite: suite(row)?,
-        kek: parsed(row, "kek")?,
         created_at: column(row, "created_at")?,
     })
 }
@@ -129,32 +119,25 @@ fn read_ranked(row: &AnyRow) -> Result<(RecordSummary, bool), StoreError> {
     Ok((read_summary(row)?, is_newest(row)?))
 }
 
-fn read_restorable(row: &AnyRow) -> Result<Restorable, StoreError> {
-    let record = read(row)?;
-    let kek = Kek {
-        id: record.kek,
-        tenant: column(row, "kek_tenant")?,
-        provider: column(row, "provider")?,
-        key_name: column(row, "key_name")?,
-        version: unsigned(row, "version")?,
-        state: parsed(row, "kek_state")?,
-        created_at: column(row, "kek_created_at")?,
-    };
-    Ok(Restorable { record, newest: is_newest(row)?, kek })
-}
-
-/// These records with their KEKs, in no order. A KEK of another tenant is for the gate to refuse, with its reason.
+/// These records with what opens them, in no order.
 pub(crate) async fn restorable(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Restorable>, StoreError> {
     let sql = format!(
-        "SELECT r.id, r.tenant, r.user_id, r.kind, r.generation, r.device, r.suite, r.kek, r.kek_version, r.wrapped,
-           r.commitment, r.bundle, r.leaf_index, r.created_at, {NEWEST} AS newest,
-           k.tenant AS kek_tenant, k.provider, k.key_name, k.version, k.state AS kek_state,
-           k.created_at AS kek_created_at
-         FROM records r JOIN keks k ON k.id = r.kek WHERE r.id IN {}",
+        "SELECT r.id, r.tenant, r.user_id, r.kind, r.generation, r.device, r.suite, r.commitment, r.bundle,
+           r.leaf_index, r.created_at, {NEWEST} AS newest
+         FROM records r WHERE r.id IN {}",
         list(ids.len())
     );
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
-    query.fetch_all(db).await?.iter().map(read_restorable).collect()
+    let rows = query.fetch_all(&mut *db).await?;
+    let mut wraps: HashMap<Uuid, Vec<(Wrap, Kek)>> = HashMap::new();
+    for (wrap, kek) in wraps::with_keks(db, ids).await? {
+        wraps.entry(wrap.record).or_default().push((wrap, kek));
+    }
+    let read = |row: &AnyRow| {
+        let (record, newest) = (read(row)?, is_newest(row)?);
+        Ok(Restorable { wraps: wraps.remove(&record.id).unwrap_or_default(), record, newest })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Those of these records that are the user's, each with whether it is the newest of its kind; in no order.
@@ -164,7 +147,7 @@ pub(crate) async fn of_user_among(
     ids: &[Uuid],
 ) -> Result<Vec<(RecordSummary, bool)>, StoreError> {
     let sql = format!(
-        "SELECT r.id, r.user_id, r.kind, r.generation, r.device, r.suite, r.kek, r.created_at, {NEWEST} AS newest
+        "SELECT r.id, r.user_id, r.kind, r.generation, r.device, r.suite, r.created_at, {NEWEST} AS newest
          FROM records r WHERE r.tenant = ? AND r.user_id = ? AND r.id IN {}",
         list(ids.len())
     );
@@ -180,7 +163,7 @@ pub(crate) async fn newest_of_user(
     kinds: &[&str],
 ) -> Result<Vec<(RecordSummary, bool)>, StoreError> {
     let sql = format!(
-        "SELECT r.id, r.user_id, r.kind, r.generation, r.device, r.suite, r.kek, r.created_at, r.generation AS newest
+        "SELECT r.id, r.user_id, r.kind, r.generation, r.device, r.suite, r.created_at, r.generation AS newest
          FROM (VALUES {}) AS asked JOIN records r ON r.kind = asked.column1 AND r.tenant = ? AND r.user_id = ?
            AND r.generation = (SELECT MAX(n.generation) FROM records n
                                WHERE n.tenant = ? AND n.user_id = ? AND n.kind = asked.column1)",
@@ -223,7 +206,7 @@ pub(crate) async fn newest_generations(db: &mut Connection, lines: &[Line]) -> R
 
 /// All records of a user, by kind, newest generation first.
 pub(crate) async fn of_user(db: &mut Connection, tenant: &str, user: &str) -> Result<Vec<RecordSummary>, StoreError> {
-    let sql = "SELECT id, user_id, kind, generation, device, suite, kek, created_at FROM records
+    let sql = "SELECT id, user_id, kind, generation, device, suite, created_at FROM records
                WHERE tenant = $1 AND user_id = $2 ORDER BY kind, generation DESC";
     sqlx::query(sql).bind(tenant).bind(user).fetch_all(db).await?.iter().map(read_summary).collect()
 }
@@ -235,13 +218,13 @@ pub(crate) async fn page(
     after: &str,
     limit: i64,
 ) -> Result<Vec<RecordSummary>, StoreError> {
-    let sql = "SELECT id, user_id, kind, generation, device, suite, kek, created_at FROM records
+    let sql = "SELECT id, user_id, kind, generation, device, suite, created_at FROM records
                WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
     sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read_summary).collect()
 }
 
 pub(crate) async fn insert_all(db: &mut Connection, records: &[Record]) -> Result<(), StoreError> {
-    let sql = format!("INSERT INTO records ({COLUMNS}) VALUES {}", placeholders(records.len(), 14));
+    let sql = format!("INSERT INTO records ({COLUMNS}) VALUES {}", placeholders(records.len(), 11));
     let query = records.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, record| {
         query
             .bind(record.id.to_string())
@@ -251,9 +234,6 @@ pub(crate) async fn insert_all(db: &mut Connection, records: &[Record]) -> Resul
             .bind(record.generation.cast_signed())
             .bind(record.device.to_string())
             .bind(i64::from(record.suite))
-            .bind(record.kek.to_string())
-            .bind(&record.kek_version)
-            .bind(&record.wrapped[..])
             .bind(&record.commitment[..])
             .bind(&record.bundle[..])
             .bind(record.leaf_index.cast_signed())

@@ -1,6 +1,8 @@
 //! Table `tenants`.
 
-use super::{Connection, Standing, StoreError, column, parsed};
+use super::wraps::Slot;
+use super::{Connection, Standing, StoreError, column, list, parsed};
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
@@ -13,17 +15,54 @@ pub struct Tenant {
     pub name: String,
     /// Whether anything may happen for it.
     pub state: Standing,
-    /// The KEK that wraps new records.
-    pub kek: Option<Uuid>,
+    /// The KEKs that wrap its records; none before the first is registered.
+    pub protection: Option<Protection>,
     /// Days after enrolment in which a device without attestation may restore; `None` refuses them.
     pub unattested_days: Option<u32>,
     /// Unix milliseconds.
     pub created_at: i64,
 }
 
-pub(super) fn kek(row: &AnyRow) -> Result<Option<Uuid>, StoreError> {
-    let kek: Option<String> = column(row, "kek")?;
-    kek.map(|id| id.parse()).transpose().map_err(|_| StoreError::Corrupt { column: "kek" })
+/// Which KEKs a tenant's records are wrapped under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// One KEK opens.
+    One(Uuid),
+    /// Each holds a share: both are needed.
+    Both(Uuid, Uuid),
+    /// Each opens alone; the second stands by for when the first cannot be reached.
+    Either(Uuid, Uuid),
+}
+
+impl Protection {
+    /// The slot of each wrap that a record then has, and the KEK for it.
+    pub fn slots(self) -> impl Iterator<Item = (Slot, Uuid)> {
+        let (one, other) = match self {
+            Self::One(kek) => ((Slot::Whole, kek), None),
+            Self::Both(first, second) => ((Slot::First, first), Some((Slot::Second, second))),
+            Self::Either(kek, standby) => ((Slot::Whole, kek), Some((Slot::Standby, standby))),
+        };
+        std::iter::once(one).chain(other)
+    }
+
+    /// The KEKs.
+    pub fn keks(self) -> impl Iterator<Item = Uuid> {
+        self.slots().map(|(_, kek)| kek)
+    }
+}
+
+pub(super) fn protection(row: &AnyRow) -> Result<Option<Protection>, StoreError> {
+    let kek = |name: &'static str| {
+        let id: Option<String> = column(row, name)?;
+        id.map(|id| id.parse()).transpose().map_err(|_| StoreError::Corrupt { column: name })
+    };
+    match (kek("kek")?, kek("second_kek")?, kek("standby_kek")?) {
+        (None, None, None) => Ok(None),
+        (Some(kek), None, None) => Ok(Some(Protection::One(kek))),
+        (Some(first), Some(second), None) => Ok(Some(Protection::Both(first, second))),
+        (Some(kek), None, Some(standby)) => Ok(Some(Protection::Either(kek, standby))),
+        (None, ..) | (Some(_), Some(_), Some(_)) => Err(StoreError::Corrupt { column: "kek" }),
+    }
 }
 
 pub(super) fn unattested_days(row: &AnyRow) -> Result<Option<u32>, StoreError> {
@@ -36,29 +75,36 @@ fn read(row: &AnyRow) -> Result<Tenant, StoreError> {
         id: column(row, "id")?,
         name: column(row, "name")?,
         state: parsed(row, "state")?,
-        kek: kek(row)?,
+        protection: protection(row)?,
         unattested_days: unattested_days(row)?,
         created_at: column(row, "created_at")?,
     })
 }
 
+const COLUMNS: &str = "id, name, state, kek, second_kek, standby_kek, unattested_days, created_at";
+
 pub(crate) async fn find(db: &mut Connection, id: &str) -> Result<Option<Tenant>, StoreError> {
-    let sql = "SELECT id, name, state, kek, unattested_days, created_at FROM tenants WHERE id = $1";
-    sqlx::query(sql).bind(id).fetch_optional(db).await?.as_ref().map(read).transpose()
+    Ok(find_all(db, &[id]).await?.pop())
+}
+
+pub(crate) async fn find_all(db: &mut Connection, ids: &[&str]) -> Result<Vec<Tenant>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM tenants WHERE id IN {}", list(ids.len()));
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(*id));
+    query.fetch_all(db).await?.iter().map(read).collect()
 }
 
 pub(crate) async fn page(db: &mut Connection, after: &str, limit: i64) -> Result<Vec<Tenant>, StoreError> {
-    let sql =
-        "SELECT id, name, state, kek, unattested_days, created_at FROM tenants WHERE id > $1 ORDER BY id LIMIT $2";
+    let sql = "SELECT id, name, state, kek, second_kek, standby_kek, unattested_days, created_at FROM tenants
+               WHERE id > $1 ORDER BY id LIMIT $2";
     sqlx::query(sql).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
 }
 
+/// Inserts a tenant that has no KEK yet.
 pub(crate) async fn insert(db: &mut Connection, tenant: &Tenant) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO tenants (id, name, state, kek, unattested_days, created_at) VALUES ($1,$2,$3,$4,$5,$6)")
+    sqlx::query("INSERT INTO tenants (id, name, state, unattested_days, created_at) VALUES ($1,$2,$3,$4,$5)")
         .bind(&tenant.id)
         .bind(&tenant.name)
         .bind(tenant.state.as_str())
-        .bind(tenant.kek.map(|id| id.to_string()))
         .bind(tenant.unattested_days.map(i64::from))
         .bind(tenant.created_at)
         .execute(db)
@@ -71,7 +117,18 @@ pub(crate) async fn revoke(db: &mut Connection, id: &str) -> Result<bool, StoreE
     Ok(done.rows_affected() == 1)
 }
 
-pub(crate) async fn set_kek(db: &mut Connection, id: &str, kek: Uuid) -> Result<(), StoreError> {
-    sqlx::query("UPDATE tenants SET kek = $1 WHERE id = $2").bind(kek.to_string()).bind(id).execute(db).await?;
+pub(crate) async fn protect(db: &mut Connection, id: &str, protection: Protection) -> Result<(), StoreError> {
+    let (kek, second, standby) = match protection {
+        Protection::One(kek) => (kek, None, None),
+        Protection::Both(first, second) => (first, Some(second), None),
+        Protection::Either(kek, standby) => (kek, None, Some(standby)),
+    };
+    sqlx::query("UPDATE tenants SET kek = $1, second_kek = $2, standby_kek = $3 WHERE id = $4")
+        .bind(kek.to_string())
+        .bind(second.map(|id| id.to_string()))
+        .bind(standby.map(|id| id.to_string()))
+        .bind(id)
+        .execute(db)
+        .await?;
     Ok(())
 }

@@ -62,9 +62,9 @@ async fn a_wrapped_record_that_was_moved_raises_an_alarm_and_is_not_released() {
     // `second` gets the wrapped bytes of `identity`, and bob gets alice's, with her KEK.
     edit_database(
         &broker,
-        "UPDATE records SET wrapped = (SELECT wrapped FROM records WHERE tenant = 'acme' AND kind = 'identity'),
-           kek = (SELECT kek FROM records WHERE tenant = 'acme' AND kind = 'identity')
-         WHERE tenant = 'other' OR kind = 'second'",
+        "UPDATE wraps SET (wrapped, kek) = (SELECT w.wrapped, w.kek FROM wraps w JOIN records r ON r.id = w.record
+                                            WHERE r.tenant = 'acme' AND r.kind = 'identity')
+         WHERE record IN (SELECT id FROM records WHERE tenant = 'other' OR kind = 'second')",
     );
     let (opened, _) = device.open("second").await;
     assert_eq!(told(&device.release(&opened).await), (409, "kek_mismatch".into()));

@@ -88,13 +88,15 @@ async fn a_revoked_kek_wraps_nothing_and_another_takes_its_place_for_what_is_new
     let refused = device.send_wrap(&wrap).await;
     assert_eq!((refused.status, refused.code()), (403, "kek_inactive".into()));
     broker.keystore(&["add", "second"]);
-    broker.admin_ok(&format!("/{TENANT}/keks"), json!({"provider": "software", "key": "second"})).await;
+    let second = broker.admin_ok(&format!("/{TENANT}/keks"), json!({"provider": "software", "key": "second"})).await;
+    assert_eq!(device.send_wrap(&wrap).await.code(), "kek_inactive", "nothing takes a KEK's place by itself");
+    broker.admin_ok(&format!("/{TENANT}/protection"), json!({"kek": second["id"]})).await;
     assert_eq!(device.send_wrap(&wrap).await.status, 201);
     let (old, new) = (device.open("identity").await.0, device.open("archive").await.0);
     assert_eq!(device.release(&old).await.code(), "kek_inactive");
     assert_eq!(device.release(&new).await.status, 200);
     let log = broker.verified_log(TENANT, &vkey);
-    assert_eq!(outcomes(&log, "wrap.denied"), ["kek_inactive"]);
+    assert_eq!(outcomes(&log, "wrap.denied"), ["kek_inactive"; 2]);
     assert_eq!(outcomes(&log, "restore.denied"), ["kek_inactive"]);
 }
 

@@ -50,6 +50,8 @@ kinds! {
     TenantSuspended "tenant.suspended",
     /// A suspended tenant is served again.
     TenantResumed "tenant.resumed",
+    /// A tenant's records are wrapped under other KEKs from now on.
+    TenantProtectionChanged "tenant.protection_changed",
     /// A customer's KEK was registered.
     KekRegistered "kek.registered",
     /// A KEK has a new version.

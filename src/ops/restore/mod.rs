@@ -7,6 +7,7 @@ pub use open::open;
 pub use release::release;
 
 use super::Attempt;
+use super::protect::needed_keks;
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
 use crate::commit::{Change, ReleaseRequest, check_standing};
@@ -63,7 +64,7 @@ fn restore_event(attempt: &Attempt<'_>, kind: Kind, restore: Uuid) -> Event {
 }
 
 fn request(broker: &Broker, restore: Uuid, transcript: [u8; 32], records: &[Restorable]) -> ReleaseRequest {
-    let keks: BTreeSet<Uuid> = records.iter().map(|restorable| restorable.record.kek).collect();
+    let keks: BTreeSet<Uuid> = records.iter().flat_map(|restorable| needed_keks(&restorable.wraps)).collect();
     let keks = keks.into_iter().collect();
     ReleaseRequest { restore, flight: Uuid::new_v4(), transcript, keks, policy_digest: broker.policies.digest() }
 }

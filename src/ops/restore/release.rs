@@ -7,8 +7,9 @@ use crate::commit::{Applied, Change, Committed, ReleaseRequest, check_standing};
 use crate::error::{Error, Refusal};
 use crate::kms;
 use crate::ops::wrap::user_id;
-use crate::ops::{Attempt, standing};
+use crate::ops::{Attempt, protect, standing};
 use crate::store::StoreError;
+use crate::store::keks::Kek;
 use crate::store::records::{self, Record, Restorable};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::{Event, Exposure, Kind, Outcome};
@@ -18,7 +19,6 @@ use protocol::messages::{Bundle, Release, Released, ReleasedRecord};
 use protocol::record::{RecordName, WrappingSecret};
 use protocol::sealing::{Info, SEALED_LEN, Sealed, SealingKey, seal};
 use protocol::transcript::Transcript;
-use providers::Wrapped;
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -39,17 +39,20 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     if restore.state == RestoreState::Released {
         return fetch_again(&attempt, request, event, &records).await;
     }
+    if records.iter().any(|restorable| restorable.wraps.is_empty()) {
+        return Err(attempt.refuse(Refusal::RecordShredded, event).await);
+    }
     let event = checked_by_policy(&attempt, event, &records).await?;
 
     let begin = attempt.proposal(Change::BeginRelease(request.clone()), event.clone());
     let restore = restore_of(broker.committer.commit(begin).await?)?;
     let sealing = timeout(UNWRAP_DEADLINE, unwrap_and_seal(broker, &restore, &records)).await;
     let late = || Err(providers::Error::Unavailable { retry_after: None }.into());
-    let sealed = match sealing.unwrap_or_else(|_| late()) {
+    let (sealed, by) = match sealing.unwrap_or_else(|_| late()) {
         Ok(sealed) => sealed,
         Err(error) => return Err(abort(&attempt, &request, event, error).await),
     };
-    let mut released = event.exposure(Exposure::SealedToDevice);
+    let mut released = protect::name_keks(event, by.into_iter()).exposure(Exposure::SealedToDevice);
     released.kind = Kind::RestoreReleased;
     let finish = attempt.unspent(Change::FinishRelease(request, sealed), released);
     let committed = broker.committer.commit(finish).await?;
@@ -69,13 +72,11 @@ async fn load(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<Option
     Ok(Some((restore, records)))
 }
 
-/// Names the records, and the KEK of the first: where records lie under several, the others' own leaves name theirs.
+/// Names the records, and the KEKs of the first: where records lie under others, their own leaves name theirs.
 fn describe(event: Event, records: &[Restorable]) -> Event {
     let event = event.record(ids(records.iter().map(|restorable| restorable.record.id)));
-    match records.first() {
-        Some(Restorable { kek, .. }) => event.kek(kek.id.to_string(), kek.version).provider(kek.provider.clone()),
-        None => event,
-    }
+    let keks = records.first().map(|first| &first.wraps[..]).unwrap_or_default();
+    protect::name_keks(event, keks.iter().map(|(_, kek)| kek))
 }
 
 /// The event with the ids of the policies that allow it; where they do not, the refusal, recorded.
@@ -120,23 +121,29 @@ fn restore_of(committed: Committed) -> Result<Restore, Error> {
     }
 }
 
-/// Each record out of its KEK and at once into the key of this restore; no plaintext outlives its turn.
-async fn unwrap_and_seal(broker: &Broker, restore: &Restore, records: &[Restorable]) -> Result<Vec<u8>, Error> {
+/// Each record out of its KEKs and at once into the key of this restore; no plaintext outlives its turn. Tells also which
+/// KEKs opened the first.
+async fn unwrap_and_seal<'r>(
+    broker: &Broker,
+    restore: &Restore,
+    records: &'r [Restorable],
+) -> Result<(Vec<u8>, Vec<&'r Kek>), Error> {
     let receive_key =
         SealingKey::try_from(restore.receive_key.clone()).map_err(|_| StoreError::Corrupt { column: "receive_key" })?;
     let transcript = Transcript::from(restore.transcript);
     let mut sealed = Vec::with_capacity(records.len() * SEALED_LEN);
-    for Restorable { record, kek, .. } in records {
+    let mut first = None;
+    for Restorable { record, wraps, .. } in records {
         let context = name(record)?.context();
-        let wrapped = Wrapped { bytes: record.wrapped.clone(), version: record.kek_version.clone() };
-        let secret = broker.kms.unwrap(kek, &wrapped, &providers::Context::new(*context.as_bytes())).await?;
-        let secret = WrappingSecret::try_from(secret).map_err(|_| providers::Error::Mismatch)?;
+        let opened = protect::open(broker, wraps, &providers::Context::new(*context.as_bytes())).await?;
+        let secret = WrappingSecret::try_from(opened.secret).map_err(|_| providers::Error::Mismatch)?;
+        first.get_or_insert(opened.by);
         let payload = secret.payload(&context);
         let one = seal(&receive_key, &Info::release(&context, &transcript), &payload)
             .expect("invariant: a payload is a wrapping secret and a context");
         sealed.extend_from_slice(one.as_ref());
     }
-    Ok(sealed)
+    Ok((sealed, first.unwrap_or_default()))
 }
 
 fn name(record: &Record) -> Result<RecordName, Error> {

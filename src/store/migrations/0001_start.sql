@@ -5,6 +5,8 @@ CREATE TABLE tenants (
   name             TEXT   NOT NULL,
   state            TEXT   NOT NULL,
   kek              TEXT,
+  second_kek       TEXT,
+  standby_kek      TEXT,
   unattested_days  BIGINT,
   created_at       BIGINT NOT NULL
 );
@@ -59,9 +61,6 @@ CREATE TABLE records (
   generation       BIGINT NOT NULL,
   device           TEXT   NOT NULL,
   suite            BIGINT NOT NULL,
-  kek              TEXT   NOT NULL,
-  kek_version      TEXT   NOT NULL,
-  wrapped          BLOB   NOT NULL,
   commitment       BLOB   NOT NULL,
   bundle           BLOB   NOT NULL,
   leaf_index       BIGINT NOT NULL,
@@ -69,6 +68,18 @@ CREATE TABLE records (
 );
 CREATE UNIQUE INDEX records_of_user ON records (tenant, user_id, kind, generation);
 CREATE INDEX records_of_tenant ON records (tenant, id);
+
+-- What opens a record: one row, or one per KEK where its tenant wants two. Without any, the record is shredded.
+CREATE TABLE wraps (
+  record           TEXT   NOT NULL,
+  slot             TEXT   NOT NULL,
+  kek              TEXT   NOT NULL,
+  kek_version      BIGINT NOT NULL,
+  vendor_version   TEXT   NOT NULL,
+  wrapped          BLOB   NOT NULL,
+  PRIMARY KEY (record, slot)
+);
+CREATE INDEX wraps_of_kek ON wraps (kek, kek_version, record);
 
 CREATE TABLE restores (
   id               TEXT   NOT NULL PRIMARY KEY,

@@ -2,6 +2,10 @@
 //!
 //! Times are unix milliseconds. Requests refuse members they do not know.
 
+mod keks;
+
+pub use keks::{Kek, Protect, RegisterKek};
+
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -50,41 +54,18 @@ pub struct Tenant {
     pub name: String,
     /// `active` or `revoked`.
     pub state: String,
-    /// The KEK that wraps new records.
+    /// The KEK that wraps its records; absent before the first is registered.
     pub kek: Option<Uuid>,
+    /// The KEK that is needed beside it to open a record.
+    pub second_kek: Option<Uuid>,
+    /// The KEK that opens a record when the first cannot be used or reached.
+    pub standby_kek: Option<Uuid>,
     /// Days after enrolment in which a device without attestation may restore.
     pub unattested_days: Option<u32>,
     /// When it was made.
     pub created_at: i64,
     /// The verifier key of its log (C2SP signed-note): pin it, and hand it out with enrolment codes.
     pub vkey: String,
-}
-
-/// Asks to register a KEK; it is tried with a canary first.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RegisterKek {
-    /// A provider of the configuration file.
-    pub provider: String,
-    /// What that provider calls the key.
-    pub key: String,
-}
-
-/// A customer's key-encryption key.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Kek {
-    /// Its id; events name it by this.
-    pub id: Uuid,
-    /// The provider that holds it.
-    pub provider: String,
-    /// What the provider calls it.
-    pub key: String,
-    /// Counted from 1.
-    pub version: u64,
-    /// `active` or `revoked`.
-    pub state: String,
-    /// When it was registered.
-    pub created_at: i64,
 }
 
 /// Asks for a new user.
@@ -160,8 +141,8 @@ pub struct Record {
     pub generation: u64,
     /// The device that backed it up.
     pub device: Uuid,
-    /// The KEK that it is wrapped under.
-    pub kek: Uuid,
+    /// The KEKs that it is wrapped under; none when it is shredded.
+    pub keks: Vec<Uuid>,
     /// When it was wrapped.
     pub created_at: i64,
 }

@@ -1,0 +1,87 @@
+//! The admin API: KEKs.
+
+use super::admin::{Created, Listed, Shared, limit, listed, shown_tenant};
+use super::request::{Admin, Body, InPath, InQuery, detached};
+use crate::api::{self, Page, PageQuery};
+use crate::error::Error;
+use crate::ops;
+use crate::store::keks;
+use crate::store::tenants::Protection;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use protocol::messages::Problem;
+
+/// Registers a KEK, after trying it with a canary.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", params(("tenant" = String, Path)),
+    request_body = api::RegisterKek,
+    responses((status = 201, body = api::Kek), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn register(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath(tenant): InPath<String>,
+    Body(ask): Body<api::RegisterKek>,
+) -> Created<api::Kek> {
+    detached(async move {
+        let kek = ops::keks::register(&broker, &admin, &tenant, (&ask.provider, &ask.key)).await?;
+        Ok((StatusCode::CREATED, Json(shown_kek(kek))))
+    })
+    .await
+}
+
+fn shown_kek(kek: keks::Kek) -> api::Kek {
+    api::Kek {
+        id: kek.id,
+        provider: kek.provider,
+        key: kek.key_name,
+        version: kek.version,
+        state: kek.state.as_str().into(),
+        created_at: kek.created_at,
+    }
+}
+
+/// The tenant's KEKs.
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", params(("tenant" = String, Path), PageQuery),
+    responses((status = 200, body = Page<api::Kek>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn list(
+    State(broker): Shared,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+    InQuery(query): InQuery<PageQuery>,
+) -> Listed<api::Kek> {
+    ops::admin::require_tenant(&broker, &tenant).await?;
+    let rows = keks::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
+    listed(rows, &query, |kek| kek.id.to_string(), shown_kek)
+}
+
+/// Has the tenant's records wrapped under these KEKs from now on.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/protection", tag = "admin", params(("tenant" = String, Path)),
+    request_body = api::Protect,
+    responses((status = 201, body = api::Tenant), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn protect(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath(tenant): InPath<String>,
+    Body(ask): Body<api::Protect>,
+) -> Created<api::Tenant> {
+    detached(async move {
+        let tenant = ops::keks::protect(&broker, &admin, &tenant, protection(&ask)?).await?;
+        Ok((StatusCode::CREATED, Json(shown_tenant(&broker, tenant).await?)))
+    })
+    .await
+}
+
+fn protection(ask: &api::Protect) -> Result<Protection, Error> {
+    let protection = match (ask.second_kek, ask.standby_kek) {
+        (None, None) => Protection::One(ask.kek),
+        (Some(second), None) => Protection::Both(ask.kek, second),
+        (None, Some(standby)) => Protection::Either(ask.kek, standby),
+        // One that opens alone would undo that two are needed.
+        (Some(_), Some(_)) => return Err(Error::Malformed("`second_kek` and `standby_kek` exclude each other")),
+    };
+    let mut keks = protection.keks();
+    if keks.next() == keks.next() {
+        return Err(Error::Malformed("the two KEKs are one"));
+    }
+    Ok(protection)
+}

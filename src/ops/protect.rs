@@ -1,0 +1,119 @@
+//! A record's wrapping secret under its tenant's KEKs, and out of them again.
+
+use crate::broker::Broker;
+use crate::error::{Error, Refusal};
+use crate::store::keks::{self, Kek, KekState};
+use crate::store::tenants::Protection;
+use crate::store::wraps::{Slot, Wrap};
+use audit::event::Event;
+use providers::{Context, Error as ProviderError, Wrapped};
+use secret::Secret;
+use uuid::Uuid;
+
+/// The KEKs that a tenant's records are wrapped under, each with the slot that it fills.
+pub(super) type Keks = Vec<(Slot, Kek)>;
+
+/// The tenant's KEKs; refuses where one of them may not be used.
+pub(super) async fn keks_of(broker: &Broker, protection: Option<Protection>) -> Result<Keks, Error> {
+    let protection = protection.ok_or(Refusal::KekMissing)?;
+    let ids: Vec<Uuid> = protection.keks().collect();
+    let found = keks::find_all(&mut *broker.store.reader().await?, &ids).await?;
+    let of_slot = |(slot, id)| {
+        let kek = found.iter().find(|kek| kek.id == id).ok_or(Refusal::KekMissing)?;
+        if kek.state == KekState::Active { Ok((slot, kek.clone())) } else { Err(Refusal::KekInactive) }
+    };
+    Ok(protection.slots().map(of_slot).collect::<Result<_, _>>()?)
+}
+
+/// The event with the KEKs that it is about, the one that comes first with its version.
+pub(super) fn name_keks<'k>(event: Event, keks: impl Iterator<Item = &'k Kek> + Clone) -> Event {
+    let Some(version) = keks.clone().next().map(|kek| kek.version) else { return event };
+    let join = |of: fn(&Kek) -> String| keks.clone().map(of).collect::<Vec<_>>().join(" ");
+    event.kek(join(|kek| kek.id.to_string()), version).provider(join(|kek| kek.provider.clone()))
+}
+
+/// Wraps the secret, or a share of it, under each KEK.
+pub(super) async fn wrap(
+    broker: &Broker,
+    keks: &[(Slot, Kek)],
+    (record, secret, context): (Uuid, &Secret, &Context),
+) -> Result<Vec<Wrap>, ProviderError> {
+    let (first, second) = secret.shares();
+    let part = |slot| match slot {
+        Slot::Whole | Slot::Standby => secret,
+        Slot::First => &first,
+        Slot::Second => &second,
+    };
+    let mut wraps = Vec::with_capacity(keks.len());
+    for (slot, kek) in keks {
+        let wrapped = broker.kms.wrap(kek, part(*slot), context).await?;
+        wraps.push(Wrap {
+            record,
+            slot: *slot,
+            kek: kek.id,
+            kek_version: kek.version,
+            vendor_version: wrapped.version,
+            wrapped: wrapped.bytes,
+        });
+    }
+    Ok(wraps)
+}
+
+/// A secret, and the KEKs that opened it.
+pub(super) struct Opened<'w> {
+    pub(super) secret: Secret,
+    pub(super) by: Vec<&'w Kek>,
+}
+
+/// Opens what a record has: both shares, or the whole, or what stands by for it.
+///
+/// Only a KEK that cannot be used or reached is stood in for. [`ProviderError::Mismatch`] means that somebody has touched
+/// the wrap: that must be seen.
+pub(super) async fn open<'w>(
+    broker: &Broker,
+    wraps: &'w [(Wrap, Kek)],
+    context: &Context,
+) -> Result<Opened<'w>, ProviderError> {
+    let in_slot = |slot| wraps.iter().find(|(wrap, _)| wrap.slot == slot);
+    if let (Some(first), Some(second)) = (in_slot(Slot::First), in_slot(Slot::Second)) {
+        let (one, other) = (unwrap(broker, first, context).await?, unwrap(broker, second, context).await?);
+        let secret = Secret::from_shares(&one, &other).ok_or(ProviderError::Mismatch)?;
+        return Ok(Opened { secret, by: vec![&first.1, &second.1] });
+    }
+    let whole = in_slot(Slot::Whole).ok_or(ProviderError::NoSuchKey)?;
+    let failure = match unwrap(broker, whole, context).await {
+        Ok(secret) => return Ok(Opened { secret, by: vec![&whole.1] }),
+        Err(failure) => failure,
+    };
+    match in_slot(Slot::Standby) {
+        Some(standby) if may_be_stood_in_for(&failure) && standby.1.state == KekState::Active => {
+            let secret = unwrap(broker, standby, context).await?;
+            Ok(Opened { secret, by: vec![&standby.1] })
+        }
+        Some(_) | None => Err(failure),
+    }
+}
+
+async fn unwrap(broker: &Broker, (wrap, kek): &(Wrap, Kek), context: &Context) -> Result<Secret, ProviderError> {
+    let wrapped = Wrapped { bytes: wrap.wrapped.clone(), version: wrap.vendor_version.clone() };
+    broker.kms.unwrap(kek, &wrapped, context).await
+}
+
+fn may_be_stood_in_for(failure: &ProviderError) -> bool {
+    match failure {
+        ProviderError::Mismatch => false,
+        ProviderError::NoSuchKey
+        | ProviderError::KeyUnusable(_)
+        | ProviderError::Refused
+        | ProviderError::Throttled { .. }
+        | ProviderError::Unavailable { .. }
+        | ProviderError::Broken(_) => true,
+    }
+}
+
+/// The KEKs that must be active for the record to be opened. One that only stands by is not needed; where it is active it
+/// may be used, and so it must stay active until the end.
+pub(super) fn needed_keks(wraps: &[(Wrap, Kek)]) -> impl Iterator<Item = Uuid> {
+    let needed = |(wrap, kek): &&(Wrap, Kek)| wrap.slot != Slot::Standby || kek.state == KekState::Active;
+    wraps.iter().filter(needed).map(|(_, kek)| kek.id)
+}
