@@ -1,3 +1,4 @@
 //! What the tests run the providers against, where nothing real can be had; and faults in front of what can.
 
 pub mod front;
+pub mod google;
