@@ -1,4 +1,5 @@
 //! What the tests run the providers against, where nothing real can be had; and faults in front of what can.
 
+pub mod azure;
 pub mod front;
 pub mod google;
