@@ -14,7 +14,7 @@ pub mod pkcs11;
 pub mod software;
 
 pub use error::{Error, Unusable};
-pub use import::{ImportKey, ImportParameters, OaepHash};
+pub use import::{ImportKey, ImportParameters, OaepHash, WrappingMechanism};
 pub use payload::{SECRET_LEN, SecretLength};
 
 use async_trait::async_trait;
