@@ -1,75 +1,16 @@
 //! A customer's KMS is down, slow, throttling or talking nonsense: a real OpenBao behind a proxy that spoils answers.
 
+use crate::harness::bao::{BAO_TOKEN, Bao};
 use crate::harness::{Answer, Broker, Raw, outcomes};
 use crate::proxy::{Fault, Proxy};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::env;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// The tenant whose KEK is in OpenBao, under the same name.
 const CLOUD: &str = "cloud";
-
-/// A real `bao` in development mode with a transit engine.
-struct Bao {
-    process: Child,
-    port: u16,
-}
-
-impl Bao {
-    async fn start() -> Self {
-        let bao = env::var("KEYFOLD_BAO").expect("KEYFOLD_BAO names OpenBao's `bao`");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(bao)
-            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"])
-            .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let bao = Self { process, port };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while bao.call(Method::GET, "sys/health", Value::Null).await.is_none() {
-            assert!(Instant::now() < deadline, "bao does not get ready");
-            sleep(Duration::from_millis(50)).await;
-        }
-        bao.call(Method::POST, "sys/mounts/transit", json!({"type": "transit"})).await.unwrap();
-        bao.create_key().await;
-        bao
-    }
-
-    async fn create_key(&self) {
-        self.call(Method::POST, "transit/keys/cloud", json!({})).await.unwrap();
-    }
-
-    async fn configure_key(&self, config: Value) {
-        self.call(Method::POST, "transit/keys/cloud/config", config).await.unwrap();
-    }
-
-    async fn delete_key(&self) {
-        self.configure_key(json!({"deletion_allowed": true})).await;
-        self.call(Method::DELETE, "transit/keys/cloud", Value::Null).await.unwrap();
-    }
-
-    /// `None` when it is not answered with a success.
-    async fn call(&self, method: Method, path: &str, body: Value) -> Option<()> {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = http.request(method, format!("http://127.0.0.1:{}/v1/{path}", self.port));
-        let answer = request.header("X-Vault-Token", "root").json(&body).send().await.ok()?;
-        answer.status().is_success().then_some(())
-    }
-}
-
-impl Drop for Bao {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
 
 /// A broker with the provider `bao`, behind the proxy.
 struct Scene {
@@ -80,19 +21,12 @@ struct Scene {
 
 impl Scene {
     async fn start(fault_at_start: Fault) -> Self {
-        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let bao = Bao::start().await;
+        create_key(&bao).await;
         let proxy = Proxy::to(bao.port).await;
         proxy.fault(fault_at_start);
-        let port = proxy.port;
-        let mut broker = Broker::prepared(|config| {
-            config
-                + &format!(
-                    "\n[providers.bao]\ntype = \"openbao\"\naddress = \"http://127.0.0.1:{port}\"\n\
-                     token = {{ env = \"BAO\" }}\ncalls = {{ deadline_ms = 5000, concurrency = 16 }}\n"
-                )
-        });
-        broker.run(&["env", "BAO=root"]).await;
+        let mut broker = Broker::prepared(|config| config + &Bao::provider(proxy.port));
+        broker.run(&["env", &format!("BAO={BAO_TOKEN}")]).await;
         Self { bao, proxy, broker }
     }
 
@@ -112,6 +46,19 @@ impl Scene {
         self.broker.admin_ok("/cloud/users", json!({"id": "alice"})).await;
         made["vkey"].as_str().unwrap().into()
     }
+}
+
+async fn create_key(bao: &Bao) {
+    bao.call(Method::POST, "transit/keys/cloud", json!({})).await.unwrap();
+}
+
+async fn configure_key(bao: &Bao, config: Value) {
+    bao.call(Method::POST, "transit/keys/cloud/config", config).await.unwrap();
+}
+
+async fn delete_key(bao: &Bao) {
+    configure_key(bao, json!({"deletion_allowed": true})).await;
+    bao.call(Method::DELETE, "transit/keys/cloud", Value::Null).await.unwrap();
 }
 
 fn told(answer: &Answer) -> (u16, String) {
@@ -174,16 +121,16 @@ async fn a_kek_that_is_disabled_deleted_or_replaced_releases_nothing() {
     let (scene, device, vkey) = Scene::with_device().await;
     let (opened, _) = device.open("identity").await;
     scene.bao.call(Method::POST, "transit/keys/cloud/rotate", json!({})).await.unwrap();
-    scene.bao.configure_key(json!({"min_decryption_version": 2})).await;
+    configure_key(&scene.bao, json!({"min_decryption_version": 2})).await;
     assert_eq!(told(&device.release(&opened).await), (409, "kek_disabled".into()));
-    scene.bao.configure_key(json!({"min_decryption_version": 1})).await;
+    configure_key(&scene.bao, json!({"min_decryption_version": 1})).await;
     assert_eq!(device.release(&opened).await.status, 200);
 
     let (opened, _) = device.open("identity").await;
-    scene.bao.delete_key().await;
+    delete_key(&scene.bao).await;
     assert_eq!(told(&device.release(&opened).await), (409, "kek_not_found".into()));
     assert_eq!(told(&device.send_wrap(&device.wrap("other", 1, b"x")).await), (409, "kek_not_found".into()));
-    scene.bao.create_key().await;
+    create_key(&scene.bao).await;
     assert_eq!(told(&device.release(&opened).await), (409, "kek_mismatch".into()));
     assert_eq!(told(&device.release(&opened).await), (410, "restore_over".into()), "a mismatch is not tried again");
 

@@ -2,6 +2,7 @@
 
 #![expect(dead_code, reason = "each test binary uses its own part")]
 
+pub mod bao;
 pub mod raw;
 
 pub use raw::{Answer, Raw};
@@ -240,12 +241,15 @@ impl Broker {
 
     /// `keyfold admin export`.
     pub fn export(&self, tenant: &str, vkey: &str, dir: &Path) {
-        let (ca, token) = (self.path("ca.pem"), self.path("admin-token"));
-        let url = self.url("");
-        let options = ["admin", "--url", &url, "--ca", ca.to_str().unwrap(), "--token-file", token.to_str().unwrap()];
-        let words = ["export", tenant, "--vkey", vkey, "--out", dir.to_str().unwrap()];
-        let done = keyfold(&[&options[..], &words].concat());
+        let done = self.run_admin(&["export", tenant, "--vkey", vkey, "--out", dir.to_str().unwrap()]);
         assert!(done.status.success(), "{}", text(&done.stderr));
+    }
+
+    /// `keyfold admin`.
+    pub fn run_admin(&self, words: &[&str]) -> Output {
+        let (ca, token, url) = (self.path("ca.pem"), self.path("admin-token"), self.url(""));
+        let options = ["admin", "--url", &url, "--ca", ca.to_str().unwrap(), "--token-file", token.to_str().unwrap()];
+        keyfold(&[&options[..], words].concat())
     }
 }
 

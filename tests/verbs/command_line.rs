@@ -28,21 +28,15 @@ impl Terminal {
         self.path(name).to_str().unwrap().into()
     }
 
-    fn run_admin(&self, words: &[&str]) -> Output {
-        let (ca, token, url) = (self.broker.path("ca.pem"), self.broker.path("admin-token"), self.broker.url(""));
-        let options = ["admin", "--url", &url, "--ca", ca.to_str().unwrap(), "--token-file", token.to_str().unwrap()];
-        keyfold(&[&options[..], words].concat())
-    }
-
     /// `keyfold admin`, for people.
     fn admin(&self, words: &[&str]) -> String {
-        succeeded(words, &self.run_admin(words))
+        succeeded(words, &self.broker.run_admin(words))
     }
 
     /// `keyfold admin --json`.
     fn admin_json(&self, words: &[&str]) -> Value {
         let words = [words, &["--json"]].concat();
-        serde_json::from_str(&succeeded(&words, &self.run_admin(&words))).unwrap()
+        serde_json::from_str(&succeeded(&words, &self.broker.run_admin(&words))).unwrap()
     }
 
     fn run_device(&self, name: &str, words: &[&str]) -> Output {
@@ -148,15 +142,15 @@ fn lists_say_the_same_twice(terminal: &Terminal, kek: &str) {
 async fn errors_are_one_clear_line_and_exit_code_1() {
     let terminal = Terminal::open().await;
     terminal.broker.with_tenant().await;
-    failed(&terminal.run_admin(&["user", "create", TENANT, "alice"]), "taken");
-    failed(&terminal.run_admin(&["user", "create", "nobody", "alice"]), "not_found");
-    failed(&terminal.run_admin(&["user", "create", TENANT, "a b"]), "malformed");
+    failed(&terminal.broker.run_admin(&["user", "create", TENANT, "alice"]), "taken");
+    failed(&terminal.broker.run_admin(&["user", "create", "nobody", "alice"]), "not_found");
+    failed(&terminal.broker.run_admin(&["user", "create", TENANT, "a b"]), "malformed");
     failed(
-        &terminal.run_admin(&["kek", "register", TENANT, "--provider", "software", "--key", "none"]),
+        &terminal.broker.run_admin(&["kek", "register", TENANT, "--provider", "software", "--key", "none"]),
         "kek_not_found",
     );
     let unsure = ["revoke", TENANT, "--reason", "test", "tenant", "--confirm", "acne"];
-    failed(&terminal.run_admin(&unsure), "nothing was revoked");
+    failed(&terminal.broker.run_admin(&unsure), "nothing was revoked");
     failed(&terminal.run_device("none", &["status"]), "state file");
     let enrol = terminal.enrol("phone");
     assert_eq!(enrol.len(), 36);
