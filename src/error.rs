@@ -55,6 +55,10 @@ stored_words! {
         PolicyChanged = "policy_changed",
         /// The nonce was used before.
         NonceSpent = "nonce_spent",
+        /// The provider takes in no keys that were made elsewhere.
+        ImportUnsupported = "import_unsupported",
+        /// The material does not open at the provider, or is no AES-256 key.
+        MaterialInvalid = "material_invalid",
         /// The id is taken.
         Taken = "taken",
         /// There is no such thing of this tenant.

@@ -1,7 +1,8 @@
-//! What is said: the bytes that device and broker agree on. No I/O, no clock.
+//! What is said: the bytes that device and broker, or ceremony and broker, agree on. No I/O, no clock.
 //!
 //! `docs/PROTOCOL.md` is the specification, `tests/vectors/` has the test vectors.
 
+pub mod ceremony;
 pub mod encoding;
 pub mod enrolment;
 pub mod jws;

@@ -2,8 +2,10 @@
 //!
 //! Times are unix milliseconds. Requests refuse members they do not know.
 
+mod import;
 mod keks;
 
+pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, Protect, RegisterKek};
 
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 mod client;
 mod export;
+mod import;
 mod kek;
 
 use super::{Failure, block_on, output};

@@ -1,6 +1,6 @@
 //! `keyfold device`: a device on a computer, its keys in an encrypted file.
 
-use super::{Failure, block_on, output, vkey};
+use super::{Failure, block_on, file, output, vkey};
 use crate::config::secret_file;
 use ::device::{Broker, DeviceInfo, RestoreRequest, Selection, StateFile};
 use clap::{Args, Subcommand};
@@ -8,8 +8,6 @@ use protocol::enrolment::EnrolmentCode;
 use protocol::names::{Kind, TenantId};
 use secret::Secret;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -178,14 +176,7 @@ impl Restore {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the user asked for the key in a file of their own")]
 fn write_new(path: &Path, material: &Secret) -> Result<(), Failure> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| format!("`{}` cannot be made: {error}", path.display()))?;
-    #[expect(clippy::disallowed_methods, reason = "the user asked for the key in a file of their own")]
-    file.write_all(material.expose())?;
-    Ok(file.sync_all()?)
+    file::make_private(path, material.expose())
 }

@@ -1,15 +1,13 @@
 //! `keyfold init`: a folder with which the broker runs at once.
 
-use super::{Failure, output};
+use super::{Failure, file, output};
 use clap::Args;
 use providers::software::{Keystore, Software};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use secret::Secret;
 use std::fs;
-use std::io::Write;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Make a folder with a configuration that runs at once: SQLite, the software provider with a root key, a certificate
 /// authority of its own, an API token.
@@ -118,13 +116,6 @@ path = "events.ndjson"
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        write_private(&self.dir.join(name), bytes)
+        file::make_private(&self.dir.join(name), bytes)
     }
-}
-
-/// A new file that only its owner may read.
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    Ok(file.sync_all()?)
 }

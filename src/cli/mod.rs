@@ -2,7 +2,9 @@
 
 mod admin;
 mod bench;
+mod ceremony;
 mod device;
+mod file;
 mod init;
 mod keystore;
 mod output;
@@ -34,6 +36,8 @@ enum Command {
     Device(device::Device),
     /// Manage the software provider's keystore.
     Keystore(keystore::Keystore),
+    /// Make and wrap a customer's own KEK, on a machine without network.
+    Ceremony(ceremony::Ceremony),
     /// Check an exported log offline.
     Verify(verify::Verify),
     /// Measure how many durable leaves a second this machine gives.
@@ -66,6 +70,7 @@ impl Command {
             Self::Admin(admin) => admin.run(),
             Self::Device(device) => device.run(),
             Self::Keystore(keystore) => keystore.run(),
+            Self::Ceremony(ceremony) => ceremony.run(),
             Self::Verify(verify) => verify.run(),
             Self::Bench(bench) => bench.run(),
             Self::Openapi => output::json(&crate::http::openapi()),

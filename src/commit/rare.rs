@@ -32,6 +32,8 @@ pub enum Rare {
     Enrol([u8; 32], Device),
     /// Access taken away.
     Revoke(Target),
+    /// Nothing here: the event tells what was done, or refused, elsewhere.
+    Note,
 }
 
 impl Rare {
@@ -39,7 +41,12 @@ impl Rare {
     pub(super) fn brings_keys(&self) -> bool {
         match self {
             Self::CreateTenant(..) | Self::CreateUser(..) => true,
-            Self::RegisterKek(_) | Self::Protect(_) | Self::CreateCode(_) | Self::Enrol(..) | Self::Revoke(_) => false,
+            Self::RegisterKek(_)
+            | Self::Protect(_)
+            | Self::CreateCode(_)
+            | Self::Enrol(..)
+            | Self::Revoke(_)
+            | Self::Note => false,
         }
     }
 }
@@ -83,6 +90,7 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::CreateCode(code) => create_code(db, code).await,
         Rare::Enrol(code, device) => enrol(db, code, device, now).await,
         Rare::Revoke(target) => revoke(db, tenant, target, now).await,
+        Rare::Note => Ok(Ok(Applied::Done)),
     }
 }
 

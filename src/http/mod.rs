@@ -3,6 +3,7 @@
 mod admin;
 mod devices;
 mod idle;
+mod import;
 mod keks;
 mod listener;
 mod log;

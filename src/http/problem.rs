@@ -103,6 +103,8 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::PolicyDenied => (StatusCode::FORBIDDEN, "The policy does not allow it"),
         Refusal::PolicyChanged => (StatusCode::CONFLICT, "The policy has changed; open a new restore"),
         Refusal::NonceSpent => return (StatusCode::BAD_REQUEST, Problem::BAD_NONCE, "The nonce is not acceptable"),
+        Refusal::ImportUnsupported => (StatusCode::CONFLICT, "The key provider takes in no keys made elsewhere"),
+        Refusal::MaterialInvalid => (StatusCode::BAD_REQUEST, "The material does not open at the key provider"),
         Refusal::Taken => (StatusCode::CONFLICT, "The id is taken"),
         Refusal::Unknown => (StatusCode::NOT_FOUND, "There is no such thing"),
     };

@@ -1,7 +1,7 @@
 //! The table of contents: one line per route.
 
 use super::operations::Health;
-use super::{admin, devices, keks, log, operations, records, restores};
+use super::{admin, devices, import, keks, log, operations, records, restores};
 use crate::broker::Broker;
 use crate::error::Error;
 use ::metrics::{counter, histogram};
@@ -33,6 +33,8 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(admin::create_tenant, admin::tenants))
         .routes(routes!(keks::register, keks::list))
         .routes(routes!(keks::protect))
+        .routes(routes!(import::parameters))
+        .routes(routes!(import::import))
         .routes(routes!(admin::create_user, admin::users))
         .routes(routes!(admin::create_code))
         .routes(routes!(admin::devices))

@@ -2,6 +2,9 @@
 
 mod breaker;
 pub mod connect;
+mod import;
+
+pub use import::ImportError;
 
 use crate::clock::Clock;
 use crate::store::keks::Kek;
@@ -14,7 +17,7 @@ use secret::Secret;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -93,16 +96,12 @@ impl Kms {
         let breaker = self.breaker(kek.id);
         breaker.admit(self.clock.now()).map_err(|wait| Error::Unavailable { retry_after: Some(wait) })?;
         // Waiting for others' calls says nothing about this KEK, so it is not held against it.
-        let waited = timeout(guarded.room.limits.deadline, guarded.permits.acquire()).await;
-        let permit = waited.map_err(|_| Error::Unavailable { retry_after: None })?;
+        let permit = guarded.permit().await?;
         let started = Instant::now();
         let done = guarded.call(call).await;
         drop(permit);
         breaker.record(!matches!(done, Err(Error::Unavailable { .. } | Error::Broken(_))), self.clock.now());
-        let outcome = done.as_ref().err().map_or("ok", code);
-        histogram!("keyfold_provider_seconds", "provider" => kek.provider.clone(), "operation" => operation,
-                   "outcome" => outcome)
-        .record(started.elapsed());
+        measure(&kek.provider, operation, done.as_ref().err().map_or("ok", code), started);
         done
     }
 
@@ -111,7 +110,19 @@ impl Kms {
     }
 }
 
+fn measure(provider: &str, operation: &'static str, outcome: &'static str, started: Instant) {
+    histogram!("keyfold_provider_seconds", "provider" => provider.to_owned(), "operation" => operation,
+               "outcome" => outcome)
+    .record(started.elapsed());
+}
+
 impl Guarded {
+    /// One of the calls that may run at the same time; waits for it no longer than for a call.
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let waited = timeout(self.room.limits.deadline, self.permits.acquire()).await;
+        waited.ok().and_then(Result::ok).ok_or(Error::Unavailable { retry_after: None })
+    }
+
     async fn call<'a, T, F>(&'a self, mut call: impl FnMut(&'a dyn KeyProvider) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,

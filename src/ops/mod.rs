@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod enrol;
+pub mod import;
 pub mod keks;
 pub mod log;
 pub mod read;

@@ -6,8 +6,10 @@
 mod harness;
 
 mod admin;
+mod ceremony;
 mod command_line;
 mod enrol;
+mod import;
 mod limits;
 mod log;
 mod log_key;

@@ -54,6 +54,8 @@ kinds! {
     TenantProtectionChanged "tenant.protection_changed",
     /// A customer's KEK was registered.
     KekRegistered "kek.registered",
+    /// A customer's own key was brought to a provider; registering it as a KEK is another event.
+    KekImported "kek.imported",
     /// A KEK has a new version.
     KekRotated "kek.rotated",
     /// A KEK was disabled.

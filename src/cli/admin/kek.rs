@@ -1,6 +1,7 @@
 //! `keyfold admin kek`: a KEK's life.
 
 use super::client::Client;
+use super::import;
 use crate::api;
 use crate::cli::{Failure, output};
 use clap::Subcommand;
@@ -18,6 +19,10 @@ pub(super) enum Kek {
         #[arg(long)]
         key: String,
     },
+    /// Get what `keyfold ceremony` needs to wrap your own key for a provider.
+    ImportParameters(import::ImportParameters),
+    /// Bring the key that `keyfold ceremony` wrapped to its provider; register it afterwards.
+    Import(import::Import),
     /// List a tenant's KEKs.
     List {
         /// The tenant.
@@ -33,6 +38,8 @@ impl Kek {
                     client.post(&format!("{tenant}/keks"), &api::RegisterKek { provider, key }).await?;
                 client.show(&made, |kek| kek.id.to_string())
             }
+            Self::ImportParameters(ask) => ask.run(client).await,
+            Self::Import(import) => import.run(client).await,
             Self::List { tenant } => {
                 let row = |kek: &api::Kek| {
                     let created = output::time(kek.created_at);
