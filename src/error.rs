@@ -21,6 +21,12 @@ stored_words! {
         ProtectionChanged = "protection_changed",
         /// Another has wrapped the record anew.
         RecordRewrapped = "record_rewrapped",
+        /// A rewrap of the tenant is not over yet.
+        RewrapOpen = "rewrap_open",
+        /// The rewrap is not in a state for that.
+        RewrapOver = "rewrap_over",
+        /// Records are left that are not under the tenant's KEKs.
+        RewrapIncomplete = "rewrap_incomplete",
         /// What would open the record was destroyed.
         RecordShredded = "record_shredded",
         /// The enrolment code is unknown, used or expired.

@@ -4,9 +4,11 @@
 
 mod import;
 mod keks;
+mod rewraps;
 
 pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, Protect, RegisterKek};
+pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -4,12 +4,14 @@ mod client;
 mod export;
 mod import;
 mod kek;
+mod rewrap;
 
 use super::{Failure, block_on, output};
 use crate::api::{self, Target};
 use clap::{Args, Subcommand};
 use client::Client;
 use kek::Kek;
+use rewrap::Rewrap;
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -40,6 +42,9 @@ enum Thing {
     /// A tenant's key-encryption keys.
     #[command(subcommand)]
     Kek(Kek),
+    /// Move records to the KEKs that their tenant wants.
+    #[command(subcommand)]
+    Rewrap(Rewrap),
     /// A tenant's users.
     #[command(subcommand)]
     User(User),
@@ -180,6 +185,7 @@ impl Thing {
         match self {
             Self::Tenant(tenant) => tenant.run(client).await,
             Self::Kek(kek) => kek.run(client).await,
+            Self::Rewrap(rewrap) => rewrap.run(client).await,
             Self::User(user) => user.run(client).await,
             Self::EnrolmentCode { tenant, user, seconds } => {
                 let ask = api::CreateCode { user, seconds };

@@ -12,7 +12,7 @@ use crate::keys::Keys;
 use crate::kms::{Kms, connect};
 use crate::limits::Limits;
 use crate::nonce::Nonces;
-use crate::ops::sweep;
+use crate::ops::{rewrap, sweep};
 use crate::sinks::{Outlet, pump};
 use crate::store::{Store, log};
 use audit::sink::FileSink;
@@ -86,6 +86,7 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
 
     let stop = CancellationToken::new();
     let mut background = vec![tokio::spawn(upkeep(broker.clone(), metrics.clone(), stop.clone()))];
+    background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
     for outlet in outlets(&config)? {
         background.push(tokio::spawn(pump(broker.clone(), outlet, stop.clone())));
     }

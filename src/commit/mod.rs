@@ -6,11 +6,12 @@
 mod batch;
 mod gate;
 mod rare;
+mod rewraps;
 mod tree;
 mod view;
 
-pub use gate::{Applied, Change, ReleaseRequest, check_standing};
-pub use rare::{Rare, Target};
+pub use gate::{Applied, Change, ReleaseRequest, Rewrap, check_standing};
+pub use rare::{Rare, RewrapStep, Target};
 pub(crate) use tree::tile_roots;
 
 use crate::clock::Clock;

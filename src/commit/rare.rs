@@ -1,7 +1,7 @@
 //! The rare changes: what administrators do, and enrolment. Each has a transaction of its own.
 
-use super::Proposal;
 use super::gate::Applied;
+use super::{Proposal, rewraps};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::store::broker_keys::{self, BrokerKey};
@@ -10,6 +10,7 @@ use crate::store::enrolment_codes::{self, EnrolmentCode};
 use crate::store::keks::{self, Kek, KekState};
 use crate::store::nonces;
 use crate::store::restores::{self, Owner};
+use crate::store::rewraps::Rewrap;
 use crate::store::tenants::{self, Protection, Tenant};
 use crate::store::users::{self, User};
 use crate::store::{Connection, Standing, StoreError, subjects, wraps};
@@ -24,6 +25,19 @@ pub enum Rare {
     RegisterKek(Kek),
     /// The KEKs that wrap from now on.
     Protect(Protection),
+    /// Records are to be wrapped anew.
+    StartRewrap(Rewrap),
+    /// A rewrap is paused, resumed or stopped.
+    StepRewrap {
+        /// Which.
+        id: Uuid,
+        /// What becomes of it.
+        step: RewrapStep,
+        /// Why, as a reason code; empty where an administrator wants it so.
+        reason: String,
+    },
+    /// No record is left: counted in the same transaction.
+    CompleteRewrap(Uuid),
     /// A new user with a subject key.
     CreateUser(User, Vec<u8>),
     /// A one-time enrolment code.
@@ -46,9 +60,23 @@ impl Rare {
             | Self::CreateCode(_)
             | Self::Enrol(..)
             | Self::Revoke(_)
+            | Self::StartRewrap(_)
+            | Self::StepRewrap { .. }
+            | Self::CompleteRewrap(_)
             | Self::Note => false,
         }
     }
+}
+
+/// What becomes of a rewrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RewrapStep {
+    /// It waits.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// It is given up.
+    Stop,
 }
 
 /// What a revocation takes away.
@@ -66,7 +94,7 @@ pub enum Target {
     Kek(Uuid),
 }
 
-type Passed = Result<Applied, Refusal>;
+pub(super) type Passed = Result<Applied, Refusal>;
 
 /// Checks and makes one rare change. When it refuses, only the nonce has been spent.
 pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Timestamp) -> Result<Passed, StoreError> {
@@ -86,6 +114,9 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::CreateTenant(..) => Ok(Err(Refusal::Taken)),
         Rare::RegisterKek(kek) => register_kek(db, kek).await,
         Rare::Protect(protection) => protect(db, tenant, *protection).await,
+        Rare::StartRewrap(rewrap) => rewraps::start(db, rewrap).await,
+        Rare::StepRewrap { id, step, reason } => rewraps::step(db, tenant, (*id, *step), (reason, now)).await,
+        Rare::CompleteRewrap(id) => rewraps::complete(db, tenant, *id, now).await,
         Rare::CreateUser(user, subject) => create_user(db, user, subject).await,
         Rare::CreateCode(code) => create_code(db, code).await,
         Rare::Enrol(code, device) => enrol(db, code, device, now).await,

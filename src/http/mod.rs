@@ -12,6 +12,7 @@ mod problem;
 mod records;
 mod request;
 mod restores;
+mod rewraps;
 mod router;
 
 pub use listener::{Listener, Timeouts, serve};

@@ -1,7 +1,7 @@
 //! The table of contents: one line per route.
 
 use super::operations::Health;
-use super::{admin, devices, import, keks, log, operations, records, restores};
+use super::{admin, devices, import, keks, log, operations, records, restores, rewraps};
 use crate::broker::Broker;
 use crate::error::Error;
 use ::metrics::{counter, histogram};
@@ -35,6 +35,8 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(keks::protect))
         .routes(routes!(import::parameters))
         .routes(routes!(import::import))
+        .routes(routes!(rewraps::start, rewraps::list))
+        .routes(routes!(rewraps::progress, rewraps::step))
         .routes(routes!(admin::create_user, admin::users))
         .routes(routes!(admin::create_code))
         .routes(routes!(admin::devices))

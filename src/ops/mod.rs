@@ -8,6 +8,7 @@ pub mod log;
 pub mod read;
 pub mod restore;
 pub mod revoke;
+pub mod rewrap;
 pub mod sweep;
 pub mod wrap;
 

@@ -1,11 +1,16 @@
 //! A record's wrapping secret under its tenant's KEKs, and out of them again.
 
+use super::restore::kind;
+use super::wrap::user_id;
 use crate::broker::Broker;
 use crate::error::{Error, Refusal};
+use crate::store::StoreError;
 use crate::store::keks::{self, Kek, KekState};
+use crate::store::records::RecordSummary;
 use crate::store::tenants::Protection;
 use crate::store::wraps::{Slot, Wrap};
 use audit::event::Event;
+use protocol::record::{self, RecordName};
 use providers::{Context, Error as ProviderError, Wrapped};
 use secret::Secret;
 use uuid::Uuid;
@@ -30,6 +35,20 @@ pub(super) fn name_keks<'k>(event: Event, keks: impl Iterator<Item = &'k Kek> + 
     let Some(version) = keks.clone().next().map(|kek| kek.version) else { return event };
     let join = |of: fn(&Kek) -> String| keks.clone().map(of).collect::<Vec<_>>().join(" ");
     event.kek(join(|kek| kek.id.to_string()), version).provider(join(|kek| kek.provider.clone()))
+}
+
+/// What a record's wrapping secret is bound to.
+pub(super) fn context_of(tenant: &str, record: &RecordSummary) -> Result<record::Context, Error> {
+    let name = RecordName {
+        tenant: tenant.parse().map_err(|_| StoreError::Corrupt { column: "tenant" })?,
+        user: user_id(&record.user)?,
+        kind: kind(&record.kind)?,
+        generation: record.generation,
+        record: record.id,
+        device: record.device,
+        suite: record.suite,
+    };
+    Ok(name.context())
 }
 
 /// Wraps the secret, or a share of it, under each KEK.
@@ -92,6 +111,21 @@ pub(super) async fn open<'w>(
         }
         Some(_) | None => Err(failure),
     }
+}
+
+/// Opens every wrap that there is, each by its own KEK; gives back each KEK that failed, and how.
+pub(super) async fn try_each<'w>(
+    broker: &Broker,
+    wraps: &'w [(Wrap, Kek)],
+    context: &Context,
+) -> Vec<(&'w Kek, ProviderError)> {
+    let mut failed = Vec::new();
+    for one in wraps {
+        if let Err(error) = unwrap(broker, one, context).await {
+            failed.push((&one.1, error));
+        }
+    }
+    failed
 }
 
 async fn unwrap(broker: &Broker, (wrap, kek): &(Wrap, Kek), context: &Context) -> Result<Secret, ProviderError> {

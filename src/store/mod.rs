@@ -9,6 +9,7 @@ pub(crate) mod log;
 pub(crate) mod nonces;
 pub(crate) mod records;
 pub(crate) mod restores;
+pub(crate) mod rewraps;
 pub(crate) mod subjects;
 pub(crate) mod tenants;
 pub(crate) mod users;

@@ -54,6 +54,22 @@ pub struct RecordSummary {
     pub created_at: i64,
 }
 
+impl Record {
+    /// The same without its ciphertexts.
+    #[must_use]
+    pub fn summary(&self) -> RecordSummary {
+        RecordSummary {
+            id: self.id,
+            user: self.user.clone(),
+            kind: self.kind.clone(),
+            generation: self.generation,
+            device: self.device,
+            suite: self.suite,
+            created_at: self.created_at,
+        }
+    }
+}
+
 /// A record with what opens it, and whether it is the newest of its line: all that a release looks at.
 #[derive(Debug, Clone)]
 pub struct Restorable {
@@ -138,6 +154,16 @@ pub(crate) async fn restorable(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<
         Ok(Restorable { wraps: wraps.remove(&record.id).unwrap_or_default(), record, newest })
     };
     rows.iter().map(read).collect()
+}
+
+/// These records without their ciphertexts, in no order.
+pub(crate) async fn summaries(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<RecordSummary>, StoreError> {
+    let sql = format!(
+        "SELECT id, user_id, kind, generation, device, suite, created_at FROM records WHERE id IN {}",
+        list(ids.len())
+    );
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
+    query.fetch_all(db).await?.iter().map(read_summary).collect()
 }
 
 /// Those of these records that are the user's, each with whether it is the newest of its kind; in no order.

@@ -92,3 +92,102 @@ pub(crate) async fn delete_of(db: &mut Connection, records: &[Uuid]) -> Result<(
     query.execute(db).await?;
     Ok(())
 }
+
+/// What a current wrap of a tenant's records looks like, one for each slot.
+pub(crate) type Wanted = [(Slot, Uuid, u64)];
+
+/// How many records have a wrap in this slot under this version of this KEK.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// What the wraps hold.
+    pub slot: Slot,
+    /// The KEK that wrapped.
+    pub kek: Uuid,
+    /// Which of its versions.
+    pub kek_version: u64,
+    /// How many.
+    pub records: u64,
+}
+
+/// All wraps of a tenant, counted by what they are under; read from an index alone.
+pub(crate) async fn census(db: &mut Connection, tenant: &str) -> Result<Vec<Held>, StoreError> {
+    let sql = "SELECT w.slot, w.kek, w.kek_version, COUNT(*) AS records FROM keks k JOIN wraps w ON w.kek = k.id
+               WHERE k.tenant = $1 GROUP BY w.kek, w.kek_version, w.slot";
+    let read = |row: &AnyRow| {
+        let number = |name| column::<i64>(row, name).map(i64::unsigned_abs);
+        Ok(Held {
+            slot: parsed(row, "slot")?,
+            kek: parsed(row, "kek")?,
+            kek_version: number("kek_version")?,
+            records: number("records")?,
+        })
+    };
+    sqlx::query(sql).bind(tenant).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// How many records must still be wrapped anew until every one has the wanted wraps and no other. Zero is exact.
+pub(crate) fn remaining(census: &[Held], wanted: &Wanted) -> u64 {
+    let is_wanted = |held: &&Held| wanted.contains(&(held.slot, held.kek, held.kek_version));
+    // Each record that can be opened has one of these, and one only.
+    let all: u64 = census.iter().filter(|held| matches!(held.slot, Slot::Whole | Slot::First)).map(|h| h.records).sum();
+    let done = |(slot, kek, version): &(Slot, Uuid, u64)| {
+        let same = |held: &&Held| (held.slot, held.kek, held.kek_version) == (*slot, *kek, *version);
+        census.iter().find(same).map_or(0, |held| held.records)
+    };
+    let missing = all.saturating_sub(wanted.iter().map(done).min().unwrap_or(0));
+    let unwanted = census.iter().filter(|held| !is_wanted(held)).map(|held| held.records).max().unwrap_or(0);
+    missing.max(unwanted)
+}
+
+/// The tenant's records after `after`, by id, that have not exactly the wanted wraps. Shredded ones have none, and are done.
+pub(crate) async fn stale(
+    db: &mut Connection,
+    tenant: &str,
+    wanted: &Wanted,
+    (after, limit): (&str, i64),
+) -> Result<Vec<Uuid>, StoreError> {
+    let same = vec!["(w.slot = ? AND w.kek = ? AND w.kek_version = ?)"; wanted.len()].join(" OR ");
+    let sql = format!(
+        "SELECT r.id, (SELECT COUNT(*) FROM wraps w WHERE w.record = r.id) AS wraps FROM records r
+         WHERE r.tenant = ? AND r.id > ? AND wraps > 0
+           AND (wraps <> ? OR (SELECT COUNT(*) FROM wraps w WHERE w.record = r.id AND ({same})) <> ?)
+         ORDER BY r.id LIMIT ?"
+    );
+    let slots = i64::try_from(wanted.len()).map_err(|_| StoreError::Corrupt { column: "slot" })?;
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant).bind(after).bind(slots);
+    let query = wanted.iter().fold(query, |query, (slot, kek, version)| {
+        query.bind(slot.as_str()).bind(kek.to_string()).bind(version.cast_signed())
+    });
+    query.bind(slots).bind(limit).fetch_all(db).await?.iter().map(|row| parsed(row, "id")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Held, Slot, remaining};
+    use uuid::Uuid;
+
+    const A: Uuid = Uuid::from_u128(1);
+    const B: Uuid = Uuid::from_u128(2);
+
+    fn held(slot: Slot, kek: Uuid, kek_version: u64, records: u64) -> Held {
+        Held { slot, kek, kek_version, records }
+    }
+
+    #[test]
+    fn what_remains_is_zero_only_when_every_record_is_as_wanted() {
+        let one = [(Slot::Whole, A, 2)];
+        let both = [(Slot::First, A, 1), (Slot::Second, B, 1)];
+        let either = [(Slot::Whole, A, 1), (Slot::Standby, B, 1)];
+        assert_eq!(remaining(&[], &one), 0);
+        assert_eq!(remaining(&[held(Slot::Whole, A, 2, 9)], &one), 0);
+        assert_eq!(remaining(&[held(Slot::Whole, A, 1, 4), held(Slot::Whole, A, 2, 5)], &one), 4, "an older version");
+        assert_eq!(
+            remaining(&[held(Slot::Whole, A, 2, 5), held(Slot::Standby, B, 1, 2)], &one),
+            2,
+            "a standby too many"
+        );
+        assert_eq!(remaining(&[held(Slot::Whole, A, 1, 5), held(Slot::Standby, B, 1, 2)], &either), 3);
+        assert_eq!(remaining(&[held(Slot::Whole, A, 1, 5)], &both), 5);
+        assert_eq!(remaining(&[held(Slot::First, A, 1, 5), held(Slot::Second, B, 1, 5)], &both), 0);
+    }
+}

@@ -16,5 +16,6 @@ mod log_key;
 mod requests;
 mod restore;
 mod revoke;
+mod rewrap;
 mod rooms;
 mod wrap;

@@ -86,6 +86,18 @@ kinds! {
     RecordWrapped "record.wrapped",
     /// A record was wrapped again under another KEK version.
     RecordRewrapped "record.rewrapped",
+    /// A record was not wrapped anew: it, or its tenant, has changed meanwhile.
+    RewrapDenied "rewrap.denied",
+    /// Records begin to be wrapped anew.
+    RewrapStarted "rewrap.started",
+    /// A rewrap waits; the outcome says why.
+    RewrapPaused "rewrap.paused",
+    /// A rewrap goes on.
+    RewrapResumed "rewrap.resumed",
+    /// A rewrap was given up.
+    RewrapStopped "rewrap.stopped",
+    /// Every record is under the KEKs that its tenant wants.
+    RewrapCompleted "rewrap.completed",
     /// A record was deleted.
     RecordDeleted "record.deleted",
     /// A wrap was refused.

@@ -6,7 +6,6 @@ use crate::caller::DeviceCaller;
 use crate::commit::{Applied, Change, Committed, ReleaseRequest, check_standing};
 use crate::error::{Error, Refusal};
 use crate::kms;
-use crate::ops::wrap::user_id;
 use crate::ops::{Attempt, protect, standing};
 use crate::store::StoreError;
 use crate::store::keks::Kek;
@@ -16,7 +15,7 @@ use audit::event::{Event, Exposure, Kind, Outcome};
 use policies::{Action, RecordFacts};
 use protocol::encoding::Base64Url;
 use protocol::messages::{Bundle, Release, Released, ReleasedRecord};
-use protocol::record::{RecordName, WrappingSecret};
+use protocol::record::WrappingSecret;
 use protocol::sealing::{Info, SEALED_LEN, Sealed, SealingKey, seal};
 use protocol::transcript::Transcript;
 use std::time::Duration;
@@ -134,7 +133,7 @@ async fn unwrap_and_seal<'r>(
     let mut sealed = Vec::with_capacity(records.len() * SEALED_LEN);
     let mut first = None;
     for Restorable { record, wraps, .. } in records {
-        let context = name(record)?.context();
+        let context = protect::context_of(&record.tenant, &record.summary())?;
         let opened = protect::open(broker, wraps, &providers::Context::new(*context.as_bytes())).await?;
         let secret = WrappingSecret::try_from(opened.secret).map_err(|_| providers::Error::Mismatch)?;
         first.get_or_insert(opened.by);
@@ -144,18 +143,6 @@ async fn unwrap_and_seal<'r>(
         sealed.extend_from_slice(one.as_ref());
     }
     Ok((sealed, first.unwrap_or_default()))
-}
-
-fn name(record: &Record) -> Result<RecordName, Error> {
-    Ok(RecordName {
-        tenant: record.tenant.parse().map_err(|_| StoreError::Corrupt { column: "tenant" })?,
-        user: user_id(&record.user)?,
-        kind: kind(&record.kind)?,
-        generation: record.generation,
-        record: record.id,
-        device: record.device,
-        suite: record.suite,
-    })
 }
 
 /// Nothing was released: the intent gets its outcome, and the restore its chance, where trying again can help.

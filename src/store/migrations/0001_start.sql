@@ -79,7 +79,7 @@ CREATE TABLE wraps (
   wrapped          BLOB   NOT NULL,
   PRIMARY KEY (record, slot)
 );
-CREATE INDEX wraps_of_kek ON wraps (kek, kek_version, record);
+CREATE INDEX wraps_of_kek ON wraps (kek, kek_version, slot, record);
 
 CREATE TABLE restores (
   id               TEXT   NOT NULL PRIMARY KEY,
@@ -103,6 +103,21 @@ CREATE TABLE restores (
 CREATE INDEX restores_of_tenant ON restores (tenant, id);
 CREATE INDEX restores_in_state ON restores (state, changed_at);
 CREATE INDEX restores_in_flight ON restores (changed_at) WHERE flight IS NOT NULL;
+
+-- At most one per tenant is running or paused.
+CREATE TABLE rewraps (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  state            TEXT   NOT NULL,
+  reason           TEXT   NOT NULL,
+  total            BIGINT NOT NULL,
+  per_second       BIGINT,
+  verify           BIGINT NOT NULL,
+  started_at       BIGINT NOT NULL,
+  changed_at       BIGINT NOT NULL
+);
+CREATE INDEX rewraps_of_tenant ON rewraps (tenant, id);
+CREATE INDEX rewraps_in_state ON rewraps (state);
 
 CREATE TABLE nonces (
   nonce            BLOB   NOT NULL PRIMARY KEY,

@@ -1,0 +1,376 @@
+//! The job itself: page by page, until no record is left; then, where asked for, every record is opened once more.
+//!
+//! It keeps no place of its own: what is left to do is what the wraps say, so it may be killed at any moment.
+
+use super::{event, wanted};
+use crate::broker::Broker;
+use crate::commit::{Change, Proposal, Rare, Rewrap as Swap, RewrapStep};
+use crate::error::{Error, Refusal};
+use crate::kms;
+use crate::ops::protect;
+use crate::store::keks::Kek;
+use crate::store::records::{self, RecordSummary};
+use crate::store::rewraps::{self, Rewrap, RewrapState};
+use crate::store::wraps::{self, Wrap};
+use audit::event::{Event, Exposure, Kind, Outcome};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use metrics::{counter, gauge};
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Records under way at once: enough that many leaves share one write to the disk.
+const PARALLEL: usize = 32;
+/// Records looked up at once.
+const PAGE: i64 = 512;
+/// First and longest wait after a passing failure; doubled in between.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How often it looks whether a job was begun or resumed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Runs every rewrap that is to run, also those that an earlier run of the broker left, until `stop`.
+pub async fn run_all(broker: Arc<Broker>, stop: CancellationToken) {
+    let mut jobs: HashMap<Uuid, JoinHandle<()>> = HashMap::new();
+    while !stop.is_cancelled() {
+        jobs.retain(|_, job| !job.is_finished());
+        match due(&broker).await {
+            Ok(due) => {
+                for rewrap in due {
+                    let job = || tokio::spawn(Job::new(broker.clone(), &rewrap).run(stop.clone()));
+                    jobs.entry(rewrap.id).or_insert_with(job);
+                }
+            }
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "rewraps cannot be looked up"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(LOOK) => {}
+        }
+    }
+    for (_, job) in jobs {
+        let _ended = job.await;
+    }
+}
+
+async fn due(broker: &Broker) -> Result<Vec<Rewrap>, Error> {
+    Ok(rewraps::running(&mut *broker.store.reader().await?).await?)
+}
+
+/// What is done with each record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It is wrapped anew, where it is not as the tenant wants it.
+    Rewrap,
+    /// All that opens it is tried.
+    Verify,
+}
+
+/// Why a job does not go on at once.
+enum Obstacle {
+    /// It may go better later.
+    Passing,
+    /// Somebody has to look: the reason code.
+    Lasting(&'static str),
+}
+
+struct Job {
+    broker: Arc<Broker>,
+    id: Uuid,
+    tenant: String,
+    verify: bool,
+    rate: Option<DefaultDirectRateLimiter>,
+    stage: Stage,
+    /// The last record that was dealt with in this stage; ids are in no order of time.
+    after: String,
+    /// Records that cannot be opened, and why. They stay as they are.
+    failed: BTreeMap<Uuid, &'static str>,
+}
+
+impl Job {
+    fn new(broker: Arc<Broker>, rewrap: &Rewrap) -> Self {
+        let quota = rewrap.per_second.and_then(NonZeroU32::new).map(Quota::per_second);
+        Self {
+            broker,
+            id: rewrap.id,
+            tenant: rewrap.tenant.clone(),
+            verify: rewrap.verify,
+            rate: quota.map(RateLimiter::direct),
+            stage: Stage::Rewrap,
+            after: String::new(),
+            failed: BTreeMap::new(),
+        }
+    }
+
+    async fn run(mut self, stop: CancellationToken) {
+        let mut wait = RETRY.0;
+        while !stop.is_cancelled() {
+            match self.go_on(&stop).await {
+                Ok(true) => wait = RETRY.0,
+                Ok(false) => return,
+                Err(Obstacle::Passing) => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = sleep(wait) => {}
+                    }
+                    wait = (wait * 2).min(RETRY.1);
+                }
+                Err(Obstacle::Lasting(reason)) => return self.pause(reason).await,
+            }
+        }
+    }
+
+    /// One page. `false` when there is nothing more for this job to do.
+    async fn go_on(&mut self, stop: &CancellationToken) -> Result<bool, Obstacle> {
+        if !self.is_wanted().await? {
+            return Ok(false);
+        }
+        let page = self.page().await?;
+        let Some(last) = page.last().map(Uuid::to_string) else { return self.end_stage().await };
+        let due: Vec<Uuid> = page.into_iter().filter(|id| !self.failed.contains_key(id)).collect();
+        for some in due.chunks(PARALLEL) {
+            if stop.is_cancelled() || !self.is_wanted().await? {
+                return Ok(true);
+            }
+            self.deal_with(some).await?;
+        }
+        self.after = last;
+        Ok(true)
+    }
+
+    /// The next records of this stage.
+    async fn page(&self) -> Result<Vec<Uuid>, Error> {
+        let wanted = wanted(&self.broker, &self.tenant).await?;
+        let mut db = self.broker.store.reader().await?;
+        match self.stage {
+            Stage::Rewrap => Ok(wraps::stale(&mut db, &self.tenant, &wanted, (&self.after, PAGE)).await?),
+            Stage::Verify => {
+                let page = records::page(&mut db, &self.tenant, &self.after, PAGE).await?;
+                Ok(page.iter().map(|record| record.id).collect())
+            }
+        }
+    }
+
+    async fn end_stage(&mut self) -> Result<bool, Obstacle> {
+        let left = super::remaining(&self.broker, &self.tenant).await?;
+        gauge!("keyfold_rewrap_remaining", "tenant" => self.tenant.clone()).set(left as f64);
+        let next = match self.stage {
+            Stage::Rewrap if left > self.failed.len() as u64 && !self.after.is_empty() => Stage::Rewrap,
+            Stage::Rewrap | Stage::Verify if !self.failed.is_empty() => {
+                return Err(Obstacle::Lasting("records_failed"));
+            }
+            Stage::Rewrap if self.verify => Stage::Verify,
+            Stage::Rewrap | Stage::Verify => return self.complete().await,
+        };
+        (self.stage, self.after) = (next, String::new());
+        Ok(true)
+    }
+
+    async fn deal_with(&mut self, ids: &[Uuid]) -> Result<(), Obstacle> {
+        let mut tasks = JoinSet::new();
+        for (record, wraps) in self.load(ids).await? {
+            if let Some(rate) = &self.rate {
+                rate.until_ready().await;
+            }
+            let (broker, tenant, stage) = (self.broker.clone(), self.tenant.clone(), self.stage);
+            tasks.spawn(async move {
+                let done = match stage {
+                    Stage::Rewrap => rewrap(&broker, &tenant, &record, &wraps).await,
+                    Stage::Verify => verify(&broker, &tenant, &record, &wraps).await,
+                };
+                (record.id, done)
+            });
+        }
+        self.settle(tasks).await
+    }
+
+    async fn is_wanted(&self) -> Result<bool, Error> {
+        let mut db = self.broker.store.reader().await?;
+        let rewrap = rewraps::find(&mut db, &self.tenant, self.id).await?;
+        Ok(rewrap.is_some_and(|rewrap| rewrap.state == RewrapState::Running))
+    }
+
+    /// The records, each with all that opens it. Shredded ones are left out.
+    async fn load(&self, ids: &[Uuid]) -> Result<Vec<(RecordSummary, Vec<(Wrap, Kek)>)>, Error> {
+        let mut db = self.broker.store.reader().await?;
+        let records = records::summaries(&mut db, ids).await?;
+        let mut wraps: HashMap<Uuid, Vec<(Wrap, Kek)>> = HashMap::new();
+        for one in wraps::with_keks(&mut db, ids).await? {
+            wraps.entry(one.0.record).or_default().push(one);
+        }
+        let load = |record: RecordSummary| wraps.remove(&record.id).map(|wraps| (record, wraps));
+        Ok(records.into_iter().filter_map(load).collect())
+    }
+
+    /// Waits for all; one obstacle is enough to hold the job up, but none loses what the others did.
+    async fn settle(&mut self, mut tasks: JoinSet<(Uuid, Result<(), Error>)>) -> Result<(), Obstacle> {
+        let mut obstacle = None;
+        while let Some(joined) = tasks.join_next().await {
+            let Ok((id, done)) = joined else {
+                obstacle = Some(Obstacle::Passing);
+                continue;
+            };
+            let outcome = match done {
+                Ok(()) => "ok",
+                // Another has wrapped it anew, or the tenant wants others by now: the next look tells.
+                Err(Error::Refused(Refusal::RecordRewrapped | Refusal::ProtectionChanged)) => "moved",
+                Err(Error::Provider(providers::Error::Mismatch)) => {
+                    self.failed.insert(id, "kek_mismatch");
+                    "failed"
+                }
+                Err(error) => {
+                    obstacle = Some(worse(obstacle, error.into()));
+                    "held_up"
+                }
+            };
+            counter!("keyfold_rewrap_records_total", "outcome" => outcome).increment(1);
+        }
+        obstacle.map_or(Ok(()), Err)
+    }
+
+    /// The gate counts once more: it completes nothing while a record is left.
+    async fn complete(&mut self) -> Result<bool, Obstacle> {
+        let found = match self.stage {
+            Stage::Rewrap => "every record is under the KEKs that the tenant wants",
+            Stage::Verify => "every record is under the KEKs that the tenant wants, and each of them opens it",
+        };
+        let event = event(Kind::RewrapCompleted, self.id).reason(found);
+        let proposal = self.proposal(Rare::CompleteRewrap(self.id), event);
+        match self.broker.committer.commit_rare(proposal).await {
+            Ok(_) => Ok(false),
+            Err(Error::Refused(Refusal::RewrapIncomplete)) => {
+                (self.stage, self.after) = (Stage::Rewrap, String::new());
+                Ok(true)
+            }
+            // It was paused or stopped meanwhile.
+            Err(Error::Refused(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn pause(&self, reason: &'static str) {
+        let mut paused = event(Kind::RewrapPaused, self.id);
+        paused.outcome = Outcome::from_static(reason);
+        let change = Rare::StepRewrap { id: self.id, step: RewrapStep::Pause, reason: reason.into() };
+        tracing::warn!(rewrap = %self.id, reason, failed = self.failed.len(), "a rewrap is paused");
+        if let Err(error) = self.broker.committer.commit_rare(self.proposal(change, paused)).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a rewrap could not be paused");
+        }
+    }
+
+    fn proposal(&self, change: Rare, event: Event) -> Proposal<Rare> {
+        Proposal {
+            tenant: self.tenant.clone(),
+            nonce: None,
+            principal: None,
+            change,
+            event,
+            refused_as: Kind::AdminDenied,
+            subject: String::new(),
+        }
+    }
+}
+
+/// A lasting obstacle says more than a passing one.
+fn worse(known: Option<Obstacle>, new: Obstacle) -> Obstacle {
+    match known {
+        Some(lasting @ Obstacle::Lasting(_)) => lasting,
+        Some(Obstacle::Passing) | None => new,
+    }
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        tracing::debug!(error = &error as &dyn std::error::Error, "a rewrap is held up");
+        match error {
+            Error::Provider(providers::Error::Throttled { .. } | providers::Error::Unavailable { .. }) => Self::Passing,
+            Error::Provider(error) => Self::Lasting(kms::code(&error)),
+            Error::Refused(refusal) => Self::Lasting(refusal.as_str()),
+            // The database, the disk, the log: what the broker itself waits for.
+            Error::Store(_)
+            | Error::Commit(_)
+            | Error::Keys(_)
+            | Error::DiskLow
+            | Error::Interrupted
+            | Error::RateLimited { .. } => Self::Passing,
+            // What only requests can be told.
+            Error::Malformed(_)
+            | Error::Jws(_)
+            | Error::Payload(_)
+            | Error::UrlMismatch
+            | Error::NotFound
+            | Error::Unproven
+            | Error::BadNonce => Self::Lasting("broken"),
+        }
+    }
+}
+
+/// Out of the KEKs that it is under, and under those that its tenant wants now.
+async fn rewrap(broker: &Broker, tenant: &str, record: &RecordSummary, from: &[(Wrap, Kek)]) -> Result<(), Error> {
+    broker.disk.check()?;
+    let context = providers::Context::new(*protect::context_of(tenant, record)?.as_bytes());
+    let keks = protect::keks_of(broker, crate::ops::admin::require_tenant(broker, tenant).await?.protection).await?;
+    let rewrapped = async {
+        let opened = protect::open(broker, from, &context).await?;
+        protect::wrap(broker, &keks, (record.id, &opened.secret, &context)).await
+    };
+    let to = match rewrapped.await {
+        Ok(to) => to,
+        Err(error) => return Err(failed(broker, tenant, record, error).await),
+    };
+    let swap = Swap { record: record.id, from: sorted(from), to };
+    let event = protect::name_keks(about(Kind::RecordRewrapped, record), keks.iter().map(|(_, kek)| kek));
+    let event = event.exposure(Exposure::PlaintextInBroker);
+    broker.committer.commit(change(tenant, record, Change::Rewrap(swap), event)).await?;
+    Ok(())
+}
+
+/// Opens every wrap of the record, and lets go of what was in it.
+async fn verify(broker: &Broker, tenant: &str, record: &RecordSummary, wraps: &[(Wrap, Kek)]) -> Result<(), Error> {
+    let context = providers::Context::new(*protect::context_of(tenant, record)?.as_bytes());
+    match protect::try_each(broker, wraps, &context).await.into_iter().next() {
+        None => Ok(()),
+        Some((_, error)) => Err(failed(broker, tenant, record, error).await),
+    }
+}
+
+/// A wrap that does not belong to its record is an event, for somebody has touched it; the rest may pass.
+async fn failed(broker: &Broker, tenant: &str, record: &RecordSummary, error: providers::Error) -> Error {
+    if !matches!(error, providers::Error::Mismatch) {
+        return Error::Provider(error);
+    }
+    counter!("keyfold_findings_total", "rule" => "wrapped_mismatch").increment(1);
+    let mut finding = about(Kind::FindingRaised, record);
+    finding.outcome = Outcome::from_static("wrapped_mismatch");
+    match broker.committer.commit(change(tenant, record, Change::Remark, finding)).await {
+        Ok(_) => Error::Provider(error),
+        Err(unrecorded) => unrecorded,
+    }
+}
+
+fn about(kind: Kind, record: &RecordSummary) -> Event {
+    Event::new(kind, Outcome::OK).record(record.id.to_string()).user(record.user.clone()).correlation(record.id)
+}
+
+fn change(tenant: &str, record: &RecordSummary, change: Change, event: Event) -> Proposal<Change> {
+    Proposal {
+        tenant: tenant.into(),
+        nonce: None,
+        principal: None,
+        change,
+        event,
+        refused_as: Kind::RewrapDenied,
+        subject: record.user.clone(),
+    }
+}
+
+/// In the order of the database, which the gate compares with.
+fn sorted(wraps: &[(Wrap, Kek)]) -> Vec<Wrap> {
+    let mut wraps: Vec<Wrap> = wraps.iter().map(|(wrap, _)| wrap.clone()).collect();
+    wraps.sort_by_key(|wrap| wrap.slot.as_str());
+    wraps
+}
