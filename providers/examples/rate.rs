@@ -27,8 +27,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         ["openbao", address, mount, token, key, ref ca @ ..] => {
             let ca_pem = ca.first().map(std::fs::read).transpose()?;
-            let (address, mount, token) = (address.to_owned(), mount.to_owned(), Secret::copied_from(token.as_bytes()));
-            let options = openbao::Options { address, mount, namespace: None, token, ca_pem };
+            let (address, mount) = (address.to_owned(), mount.to_owned());
+            let login = openbao::Login::Token(Secret::copied_from(token.as_bytes()));
+            let options = openbao::Options { address, mount, namespace: None, login, ca_pem };
             (Arc::new(OpenBao::connect(options).await?), key)
         }
         _ => return Err("see the first lines of examples/rate.rs".into()),

@@ -3,7 +3,7 @@
 
 mod provider;
 
-pub use provider::Provider;
+pub use provider::{Login, Provider};
 
 use crate::limits::Rates;
 use audit::Origin;
@@ -266,20 +266,29 @@ impl Config {
         Ok(Secret::copied_from(&self.secret_bytes(source)?))
     }
 
-    fn secret_bytes(&self, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-        let path = match source {
-            SecretSource::File(path) => self.path(path),
-            SecretSource::Env(name) => {
-                let value = env::var(name).map_err(|_| ConfigError::NoVariable(name.clone()))?;
-                return Ok(Zeroizing::new(value.into_bytes()));
+    /// The file of a secret that is read again and again.
+    pub fn secret_path(&self, source: &SecretSource) -> Result<PathBuf, ConfigError> {
+        match source {
+            SecretSource::File(path) => Ok(self.path(path)),
+            SecretSource::Env(_) => {
+                Err(ConfigError::Invalid("a secret that is read at each login must be a `file` or a `credential`"))
             }
             SecretSource::Credential(name) => {
                 let folder = env::var_os("CREDENTIALS_DIRECTORY");
                 let folder = folder.ok_or_else(|| ConfigError::NoVariable("CREDENTIALS_DIRECTORY".into()))?;
-                PathBuf::from(folder).join(name)
+                Ok(PathBuf::from(folder).join(name))
             }
-        };
-        secret_file(&path)
+        }
+    }
+
+    fn secret_bytes(&self, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+        match source {
+            SecretSource::Env(name) => {
+                let value = env::var(name).map_err(|_| ConfigError::NoVariable(name.clone()))?;
+                Ok(Zeroizing::new(value.into_bytes()))
+            }
+            SecretSource::File(_) | SecretSource::Credential(_) => secret_file(&self.secret_path(source)?),
+        }
     }
 
     /// The TLS server of the file: TLS 1.3 only, X25519MLKEM768 preferred.

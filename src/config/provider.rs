@@ -37,10 +37,10 @@ pub enum Provider {
         /// Where transit is mounted.
         #[serde(default = "default_mount")]
         mount: String,
-        /// The namespace of the mount.
+        /// The namespace of that mount and of the login's.
         namespace: Option<String>,
-        /// The token.
-        token: SecretSource,
+        /// How to get a token.
+        login: Login,
         /// The only certificate authorities to trust, PEM.
         ca: Option<PathBuf>,
         /// How it may be called.
@@ -65,6 +65,60 @@ impl Default for Calls {
     }
 }
 
+/// How the broker logs in to OpenBao.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Login {
+    /// With a token made elsewhere.
+    Token {
+        /// The token.
+        token: SecretSource,
+    },
+    /// With a role id and a secret id.
+    AppRole {
+        /// Where the method is mounted.
+        #[serde(default = "default_app_role")]
+        mount: String,
+        /// The role's id, which is not secret.
+        role_id: String,
+        /// The secret id; no environment variable, for it is read at each login.
+        secret_id: SecretSource,
+    },
+    /// With a token of an identity provider.
+    Jwt {
+        /// Where the method is mounted.
+        #[serde(default = "default_jwt")]
+        mount: String,
+        /// The role to take.
+        role: String,
+        /// The identity provider's token; no environment variable, for it is read at each login.
+        jwt: SecretSource,
+    },
+    /// With the token of a Kubernetes service account.
+    Kubernetes {
+        /// Where the method is mounted.
+        #[serde(default = "default_kubernetes")]
+        mount: String,
+        /// The role to take.
+        role: String,
+        /// The service account's token; no environment variable, for it is read at each login.
+        #[serde(default = "service_account_token")]
+        jwt: SecretSource,
+    },
+    /// With a TLS client certificate.
+    Certificate {
+        /// Where the method is mounted.
+        #[serde(default = "default_certificate")]
+        mount: String,
+        /// The only certificate role to try.
+        role: Option<String>,
+        /// The chain, PEM.
+        certificate: PathBuf,
+        /// Its private key, PEM.
+        key: SecretSource,
+    },
+}
+
 impl Provider {
     /// How it may be called.
     #[must_use]
@@ -76,4 +130,25 @@ impl Provider {
 
 fn default_mount() -> String {
     "transit".into()
+}
+
+fn default_app_role() -> String {
+    "approle".into()
+}
+
+fn default_jwt() -> String {
+    "jwt".into()
+}
+
+fn default_kubernetes() -> String {
+    "kubernetes".into()
+}
+
+fn default_certificate() -> String {
+    "cert".into()
+}
+
+/// Where Kubernetes puts it into a pod.
+fn service_account_token() -> SecretSource {
+    SecretSource::File("/var/run/secrets/kubernetes.io/serviceaccount/token".into())
 }

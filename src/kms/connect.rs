@@ -1,7 +1,7 @@
 //! From configured providers to rooms: each vendor's options, in one place.
 
 use super::CallLimits;
-use crate::config::{Config, Provider};
+use crate::config::{Config, ConfigError, Login, Provider};
 use providers::openbao::{self, OpenBao};
 use providers::pkcs11::{self, Pkcs11};
 use providers::software::Software;
@@ -64,15 +64,36 @@ async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Roo
             };
             plain(Arc::new(tokio::task::spawn_blocking(move || Pkcs11::open(options)).await??))
         }
-        Provider::Openbao { address, mount, namespace, token, ca, .. } => {
+        Provider::Openbao { address, mount, namespace, login, ca, .. } => {
             let options = openbao::Options {
                 address: address.clone(),
                 mount: mount.clone(),
                 namespace: namespace.clone(),
-                token: config.secret(token)?,
+                login: openbao_login(config, login)?,
                 ca_pem: ca.as_deref().map(|ca| config.bytes(ca)).transpose()?,
             };
-            plain(Arc::new(OpenBao::connect(options).await?))
+            let bao = Arc::new(OpenBao::connect(options).await?);
+            Room { keys: bao.clone(), rewrap: None, import: Some(bao), limits }
+        }
+    })
+}
+
+fn openbao_login(config: &Config, login: &Login) -> Result<openbao::Login, ConfigError> {
+    Ok(match login {
+        Login::Token { token } => openbao::Login::Token(config.secret(token)?),
+        Login::AppRole { mount, role_id, secret_id } => openbao::Login::AppRole {
+            mount: mount.clone(),
+            role_id: role_id.clone(),
+            secret_id: config.secret_path(secret_id)?,
+        },
+        Login::Jwt { mount, role, jwt } | Login::Kubernetes { mount, role, jwt } => {
+            openbao::Login::Jwt { mount: mount.clone(), role: role.clone(), jwt: config.secret_path(jwt)? }
+        }
+        Login::Certificate { mount, role, certificate, key } => {
+            // On a line of its own, for the end of a secret's last line is not part of it.
+            let certificate = [b"\n", &*config.bytes(certificate)?].concat();
+            let identity_pem = config.secret(key)?.followed_by(&certificate);
+            openbao::Login::Certificate { mount: mount.clone(), role: role.clone(), identity_pem }
         }
     })
 }

@@ -53,7 +53,7 @@ impl Bao {
     pub fn provider(port: u16) -> String {
         format!(
             "\n[providers.bao]\ntype = \"openbao\"\naddress = \"http://127.0.0.1:{port}\"\n\
-             token = {{ env = \"BAO\" }}\ncalls = {{ deadline_ms = 5000, concurrency = 16 }}\n"
+             login = {{ method = \"token\", token = {{ env = \"BAO\" }} }}\ncalls = {{ deadline_ms = 5000, concurrency = 16 }}\n"
         )
     }
 }

@@ -1,14 +1,19 @@
-//! Exactly the HTTP calls in use: three of the transit engine, two about the token itself. No retries.
+//! Exactly the HTTP calls in use: five of the transit engine, three about the token itself. No retries.
 
+use super::login::Login;
 use super::{ConnectError, Options};
 use crate::Context;
 use crate::payload::Payload;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Method, Response, StatusCode, Url, redirect};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject;
 use secret::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
@@ -21,7 +26,9 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// with this, the server refuses instead. For a key that exists the server ignores the type.
 const NEVER_CREATE: &str = "keyfold-never-creates-keys";
 
-/// One transit engine and the token that may use it.
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+
+/// One transit engine and the token that may use it; clones share the token.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
@@ -29,6 +36,16 @@ pub(super) struct Client {
     api: Url,
     /// Path segments of the transit engine.
     mount: Vec<String>,
+    token: Arc<RwLock<Result<HeaderValue, Absent>>>,
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// A login is under way, or the server cannot be reached.
+    Awaited,
+    /// The server refused the last login.
+    Refused,
 }
 
 /// Why a call gave no answer to work with.
@@ -44,18 +61,34 @@ pub(super) enum Failure {
         /// The server's words; `None` when the answer is not OpenBao's, but that of something in between.
         messages: Option<Vec<String>>,
     },
+    /// Nothing was sent, for there is no token.
+    #[error("not logged in to OpenBao: {0:?}")]
+    NoToken(Absent),
+    /// The token cannot be sent in a header.
+    #[error("the token has characters that no token has")]
+    BadToken(#[from] InvalidHeaderValue),
     /// No answer, or not all of it.
     #[error("OpenBao cannot be reached")]
     Unreachable(#[from] reqwest::Error),
     /// An answer that OpenBao does not give.
     #[error("OpenBao's answer makes no sense")]
     Garbage(#[from] serde_json::Error),
+    /// The wrapping key in an answer is not PEM.
+    #[error("OpenBao's wrapping key makes no sense")]
+    WrappingKey(#[from] rustls::pki_types::pem::Error),
     /// The plaintext in an answer is not base64.
     #[error("OpenBao's plaintext makes no sense")]
     Plaintext(#[from] base64::DecodeSliceError),
     /// An answer longer than any that OpenBao gives.
     #[error("OpenBao's answer is too long")]
     TooLong,
+}
+
+impl Failure {
+    /// The server has looked at the request and wants another.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Answer { status, .. } if (400..405).contains(&status.as_u16()))
+    }
 }
 
 /// What `GET keys/:name` says of a key, as far as it matters here.
@@ -87,13 +120,13 @@ impl Client {
             return Err(ConnectError::Insecure);
         }
         let api = address.join("/v1/").map_err(|_| ConnectError::Address)?;
-        let mount = options.mount.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        Ok(Self { http: http(options)?, api, mount })
+        let mount = parts(&options.mount).map(str::to_owned).collect();
+        Ok(Self { http: http(options)?, api, mount, token: Arc::new(RwLock::new(Err(Absent::Awaited))) })
     }
 
     /// `GET keys/:name`.
     pub(super) async fn key(&self, name: &str) -> Result<Key, Failure> {
-        let answer = self.call(Method::GET, self.transit("keys", name), Bytes::new()).await?;
+        let answer = self.call(Method::GET, self.mounted(["keys", name]), Bytes::new()).await?;
         Ok(serde_json::from_slice::<Data<Key>>(&answer)?.data)
     }
 
@@ -106,7 +139,7 @@ impl Client {
         let plaintext = encode(payload);
         let aad = BASE64_STANDARD.encode(context.as_bytes());
         let fields = [("plaintext", &**plaintext), ("associated_data", &aad), ("type", NEVER_CREATE)];
-        let answer = self.call(Method::POST, self.transit("encrypt", name), object(&fields)).await?;
+        let answer = self.call(Method::POST, self.mounted(["encrypt", name]), object(&fields)).await?;
         Ok(serde_json::from_slice::<Data<Encrypted>>(&answer)?.data.ciphertext)
     }
 
@@ -119,8 +152,83 @@ impl Client {
         }
         let aad = BASE64_STANDARD.encode(context.as_bytes());
         let fields = [("ciphertext", ciphertext), ("associated_data", &aad)];
-        let answer = self.call(Method::POST, self.transit("decrypt", name), object(&fields)).await?;
+        let answer = self.call(Method::POST, self.mounted(["decrypt", name]), object(&fields)).await?;
         decode(serde_json::from_slice::<Data<Decrypted<'_>>>(&answer)?.data.plaintext)
+    }
+
+    /// `GET wrapping_key`, as DER SubjectPublicKeyInfo.
+    pub(super) async fn wrapping_key(&self) -> Result<Vec<u8>, Failure> {
+        #[derive(Deserialize)]
+        struct WrappingKey {
+            public_key: String,
+        }
+        let answer = self.call(Method::GET, self.mounted(["wrapping_key"]), Bytes::new()).await?;
+        let pem = serde_json::from_slice::<Data<WrappingKey>>(&answer)?.data.public_key;
+        Ok(SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes())?.to_vec())
+    }
+
+    /// `POST keys/:name/import` of an AES-256 key that nobody can export. Never changes a key that is there.
+    pub(super) async fn import(&self, name: &str, material: &[u8]) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Import<'a> {
+            #[serde(rename = "type")]
+            algorithm: &'a str,
+            hash_function: &'a str,
+            ciphertext: String,
+            exportable: bool,
+            allow_plaintext_backup: bool,
+        }
+        let import = Import {
+            algorithm: "aes256-gcm96",
+            hash_function: "SHA256",
+            ciphertext: BASE64_STANDARD.encode(material),
+            exportable: false,
+            allow_plaintext_backup: false,
+        };
+        let body = serde_json::to_vec(&import)?;
+        self.call(Method::POST, self.mounted(["keys", name, "import"]), body.into()).await.map(drop)
+    }
+
+    /// Uses `token` from now on, if [`Self::lookup_self`] knows it.
+    pub(super) async fn adopt(&self, token: &Secret) -> Result<Lease, Failure> {
+        #[expect(clippy::disallowed_methods, reason = "the token goes into the header of each request")]
+        self.set_token(Ok(header_of(token.expose())?));
+        let lease = self.lookup_self().await;
+        if lease.as_ref().is_err_and(Failure::is_refusal) {
+            self.forget_token(Absent::Refused);
+        }
+        lease
+    }
+
+    /// `POST auth/:mount/login`. Uses the token that it gets from now on.
+    pub(super) async fn log_in(&self, mount: &str, fields: &[(&str, &str)]) -> Result<Lease, Failure> {
+        #[derive(Deserialize)]
+        struct LoggedIn<'a> {
+            #[serde(borrow)]
+            auth: Auth<'a>,
+        }
+        #[derive(Deserialize)]
+        struct Auth<'a> {
+            /// Borrowed, so that the text exists in the answer alone.
+            client_token: &'a str,
+            lease_duration: u64,
+            renewable: bool,
+        }
+        let path = self.url(["auth"].into_iter().chain(parts(mount)).chain(["login"]));
+        let answer = send(self.http.post(path).body(object(fields))).await?;
+        let LoggedIn { auth } = serde_json::from_slice(&answer)?;
+        self.set_token(Ok(header_of(auth.client_token.as_bytes())?));
+        Ok(Lease { ttl: auth.lease_duration, renewable: auth.renewable })
+    }
+
+    /// Sends nothing more until there is another token.
+    pub(super) fn forget_token(&self, why: Absent) {
+        self.set_token(Err(why));
+    }
+
+    /// Whether there is a token, good or not.
+    pub(super) fn has_token(&self) -> bool {
+        self.token().is_ok()
     }
 
     /// `GET auth/token/lookup-self`.
@@ -139,8 +247,8 @@ impl Client {
         Ok(serde_json::from_slice::<Renewed>(&answer)?.auth)
     }
 
-    fn transit(&self, operation: &str, name: &str) -> Url {
-        self.url(self.mount.iter().map(String::as_str).chain([operation, name]))
+    fn mounted<const N: usize>(&self, segments: [&str; N]) -> Url {
+        self.url(self.mount.iter().map(String::as_str).chain(segments))
     }
 
     /// Percent-encodes each segment.
@@ -150,17 +258,31 @@ impl Client {
         url
     }
 
-    /// The body of a successful answer; wiped on drop.
+    /// The body of a successful answer to a request with the token; wiped on drop.
     async fn call(&self, method: Method, url: Url, body: Bytes) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let response = self.http.request(method, url).body(body).send().await?;
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        let answer = read(response).await?;
-        if status == StatusCode::OK {
-            return Ok(answer);
-        }
-        let messages = serde_json::from_slice::<Errors>(&answer).map(|answer| answer.errors).ok();
-        Err(Failure::Answer { status, retry_after, messages })
+        let token = self.token().map_err(Failure::NoToken)?;
+        send(self.http.request(method, url).header(TOKEN, token).body(body)).await
     }
+
+    fn token(&self) -> Result<HeaderValue, Absent> {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_token(&self, token: Result<HeaderValue, Absent>) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+}
+
+/// The body of a successful answer; wiped on drop.
+async fn send(request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let response = request.send().await?;
+    let (status, retry_after) = (response.status(), retry_after(response.headers()));
+    let answer = read(response).await?;
+    if matches!(status, StatusCode::OK | StatusCode::NO_CONTENT) {
+        return Ok(answer);
+    }
+    let messages = serde_json::from_slice::<Errors>(&answer).map(|answer| answer.errors).ok();
+    Err(Failure::Answer { status, retry_after, messages })
 }
 
 #[derive(Deserialize)]
@@ -178,19 +300,25 @@ fn http(options: &Options) -> Result<reqwest::Client, ConnectError> {
     // `reqwest` panics where nobody has chosen a TLS provider. An error here means that somebody has by now.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = reqwest::Client::builder().timeout(DEADLINE).redirect(redirect::Policy::none()).no_proxy();
+    let builder = builder.retry(retry::never());
     let builder = match &options.ca_pem {
         Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(ConnectError::Tls)?),
         None => builder,
     };
+    let builder = match &options.login {
+        Login::Certificate { identity_pem, .. } => builder.identity(identity(identity_pem)?),
+        Login::Token(_) | Login::AppRole { .. } | Login::Jwt { .. } => builder,
+    };
     builder.default_headers(headers(options)?).build().map_err(ConnectError::Tls)
 }
 
+fn identity(pem: &Secret) -> Result<Identity, ConnectError> {
+    #[expect(clippy::disallowed_methods, reason = "the TLS library signs with the key")]
+    Identity::from_pem(pem.expose()).map_err(ConnectError::Tls)
+}
+
 fn headers(options: &Options) -> Result<HeaderMap, ConnectError> {
-    #[expect(clippy::disallowed_methods, reason = "the token goes into the header of each request")]
-    let token = Bytes::from_owner(Zeroizing::new(options.token.expose().to_vec()));
-    let mut token = HeaderValue::from_maybe_shared(token).map_err(|_| ConnectError::Token)?;
-    token.set_sensitive(true);
-    let mut headers = HeaderMap::from_iter([(HeaderName::from_static("x-vault-token"), token)]);
+    let mut headers = HeaderMap::new();
     if let Some(namespace) = &options.namespace {
         let namespace = HeaderValue::from_str(namespace).map_err(|_| ConnectError::Namespace)?;
         headers.insert(HeaderName::from_static("x-vault-namespace"), namespace);
@@ -198,18 +326,25 @@ fn headers(options: &Options) -> Result<HeaderMap, ConnectError> {
     Ok(headers)
 }
 
-/// A JSON object of strings that need no escaping: base64 and words of ours. Wiped when the last reader drops it.
+/// Wiped when the last request with it is done.
+fn header_of(token: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(Zeroizing::new(token.to_vec())))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// The segments of a mount's path.
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty())
+}
+
+/// A JSON object of strings. Wiped when the last reader drops it.
 fn object(fields: &[(&str, &str)]) -> Bytes {
-    let len = fields.iter().map(|(name, value)| name.len() + value.len() + 6).sum::<usize>() + 2;
-    // Never grows, so no copy is left behind.
-    let mut text = Zeroizing::new(String::with_capacity(len));
-    for (name, value) in fields {
-        let separator = if text.is_empty() { "{\"" } else { ",\"" };
-        for part in [separator, name, "\":\"", value, "\""] {
-            text.push_str(part);
-        }
-    }
-    text.push('}');
+    // No character takes more than six bytes, so it never grows and leaves no copy behind.
+    let len = fields.iter().map(|(name, value)| 6 * (name.len() + value.len()) + 6).sum::<usize>() + 2;
+    let mut text = Zeroizing::new(Vec::with_capacity(len));
+    let fields: BTreeMap<_, _> = fields.iter().copied().collect();
+    serde_json::to_writer(&mut *text, &fields).expect("invariant: strings are JSON, and memory takes them");
     Bytes::from_owner(text)
 }
 

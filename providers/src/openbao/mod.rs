@@ -1,16 +1,22 @@
 //! Keys in the transit engine of OpenBao (or Vault): AEAD under a named key, with the context as associated data.
 
 mod client;
-mod renewal;
+mod import;
+mod login;
+mod session;
+
+pub use login::Login;
 
 use crate::payload::Payload;
 use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped};
 use async_trait::async_trait;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use client::{Client, Failure};
-use renewal::Renewal;
+use client::{Absent, Client, Failure};
+use login::LoginError;
 use reqwest::StatusCode;
 use secret::Secret;
+use session::Session;
+use std::io;
 use thiserror::Error;
 
 /// Where the transit engine is and who uses it.
@@ -20,10 +26,10 @@ pub struct Options {
     pub address: String,
     /// Path the transit engine is mounted at.
     pub mount: String,
-    /// Namespace of the mount.
+    /// Namespace of that mount and of the one that the login goes to.
     pub namespace: Option<String>,
-    /// The token. It is renewed for as long as the provider lives.
-    pub token: Secret,
+    /// How to get a token. It is renewed for as long as the provider lives.
+    pub login: Login,
     /// The only certificate authorities to trust, PEM; the system's where there are none.
     pub ca_pem: Option<Vec<u8>>,
 }
@@ -46,9 +52,12 @@ pub enum ConnectError {
     /// The certificates cannot be used.
     #[error("TLS cannot be set up")]
     Tls(#[source] reqwest::Error),
-    /// The server does not know the token.
-    #[error("OpenBao refused the token")]
-    TokenRefused,
+    /// A file of the login cannot be read, or is empty.
+    #[error("the credential cannot be read")]
+    Credential(#[source] io::Error),
+    /// The server does not accept the token or the login.
+    #[error("OpenBao refused the login: {0:?}")]
+    Refused(Vec<String>),
 }
 
 /// The key cannot do what is needed: it has no associated data, or wants a derivation context.
@@ -65,30 +74,41 @@ struct NoCiphertext;
 #[derive(Debug)]
 pub struct OpenBao {
     client: Client,
-    _renewal: Renewal,
+    session: Session,
 }
 
 impl OpenBao {
-    /// Checks the token and starts to renew it. A server that cannot be reached now is no error: calls are
+    /// Logs in and starts to look after the token. A server that cannot be reached now is no error: calls are
     /// [`Error::Unavailable`] until it can.
     pub async fn connect(options: Options) -> Result<Self, ConnectError> {
         let client = Client::new(&options)?;
-        let lease = match client.lookup_self().await {
-            Ok(lease) => Some(lease),
-            Err(Failure::Answer { status: StatusCode::FORBIDDEN, .. }) => return Err(ConnectError::TokenRefused),
-            Err(error) => {
-                tracing::warn!(%error, "OpenBao did not say how long the token lives");
-                None
-            }
-        };
-        Ok(Self { _renewal: Renewal::start(client.clone(), lease), client })
+        let session = Session::open(client.clone(), options.login).await?;
+        Ok(Self { client, session })
     }
 
     /// What a refused wrap means. Without the right to create keys, a missing key looks like a missing right.
     async fn refused(&self, name: &str) -> Error {
         match self.client.key(name).await {
             Ok(_) => Error::Refused,
-            Err(failure) => translate(failure),
+            Err(failure) => self.failed(failure),
+        }
+    }
+
+    /// What `failure` means. The server has the same words for a dead token and a missing right, so the session looks.
+    fn failed(&self, failure: Failure) -> Error {
+        if matches!(&failure, Failure::Answer { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. }) {
+            self.session.doubt();
+        }
+        translate(failure)
+    }
+}
+
+impl From<LoginError> for ConnectError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Credential(source) => Self::Credential(source),
+            LoginError::Call(Failure::Answer { messages, .. }) => Self::Refused(messages.unwrap_or_default()),
+            LoginError::Call(_) => Self::Token,
         }
     }
 }
@@ -110,7 +130,7 @@ impl KeyProvider for OpenBao {
     }
 
     async fn inspect(&self, key: &KeyRef) -> Result<KeyState, Error> {
-        let key = self.client.key(name_of(key)?).await.map_err(translate)?;
+        let key = self.client.key(name_of(key)?).await.map_err(|failure| self.failed(failure))?;
         let aead = ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305"];
         if key.soft_deleted {
             Ok(KeyState::Unusable(Unusable::PendingDeletion))
@@ -127,7 +147,7 @@ impl KeyProvider for OpenBao {
         let ciphertext = match self.client.encrypt(name, &payload, context).await {
             Ok(ciphertext) => ciphertext,
             Err(Failure::Answer { status: StatusCode::FORBIDDEN, .. }) => return Err(self.refused(name).await),
-            Err(failure) => return Err(translate(failure)),
+            Err(failure) => return Err(self.failed(failure)),
         };
         let version = version_of(&ciphertext).ok_or_else(|| Error::broken(NoCiphertext))?.to_owned();
         Ok(Wrapped { bytes: ciphertext.into_bytes(), version })
@@ -143,7 +163,7 @@ impl KeyProvider for OpenBao {
                 KeyState::Unusable(reason) => Err(Error::KeyUnusable(reason)),
             };
         };
-        self.client.decrypt(name, ciphertext, context).await.map_err(translate)?.release(context)
+        self.client.decrypt(name, ciphertext, context).await.map_err(|failure| self.failed(failure))?.release(context)
     }
 }
 
@@ -177,8 +197,13 @@ fn translate(failure: Failure) -> Error {
             412 | 500..600 => Error::Unavailable { retry_after },
             _ => Error::broken(failure),
         },
-        Failure::Unreachable(_) => Error::Unavailable { retry_after: None },
-        Failure::Garbage(_) | Failure::Plaintext(_) | Failure::TooLong => Error::broken(failure),
+        Failure::Unreachable(_) | Failure::NoToken(Absent::Awaited) => Error::Unavailable { retry_after: None },
+        Failure::NoToken(Absent::Refused) => Error::Refused,
+        Failure::BadToken(_)
+        | Failure::Garbage(_)
+        | Failure::WrappingKey(_)
+        | Failure::Plaintext(_)
+        | Failure::TooLong => Error::broken(failure),
     }
 }
 

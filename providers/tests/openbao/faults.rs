@@ -1,123 +1,170 @@
-//! Answers that no healthy server gives.
+//! Answers that no healthy server gives: each is told apart by exactly one request.
 
-use crate::{CONTEXT, wrap};
-use keyfold_providers::openbao::{ConnectError, OpenBao, Options};
+use crate::server::Server;
+use crate::{CONTEXT, LEAST_PRIVILEGE, wrap};
+use counterparts::front::{Fault, Front};
+use keyfold_providers::openbao::{ConnectError, Login, OpenBao, Options};
 use keyfold_providers::{Error, KeyProvider, KeyRef, Wrapped};
+use reqwest::Method;
 use secret::Secret;
+use serde_json::json;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
 
-/// Stands for no answer on a connection that stays open.
-const SILENCE: &str = "silence";
-
-/// Errors of wrap, unwrap and inspect against a server that gives `answer` to all of them.
-async fn errors(answer: &str) -> [Error; 3] {
-    let bao = connect_to(&server(answer, false).await, "token").await.unwrap();
-    let key = KeyRef::new("first");
-    let wrapped = Wrapped { bytes: b"vault:v1:AAAA".to_vec(), version: "1".to_owned() };
-    [
-        wrap(&bao, &key).await.unwrap_err(),
-        bao.unwrap_key(&key, &wrapped, &CONTEXT).await.unwrap_err(),
-        bao.inspect(&key).await.unwrap_err(),
-    ]
+/// A provider that is logged in, with `first` wrapped by it, and a front between it and the server.
+struct Spoilt {
+    server: Server,
+    front: Front,
+    bao: OpenBao,
+    wrapped: Wrapped,
 }
 
-#[tokio::test]
-async fn throttled() {
-    for error in errors(&answer("429 Too Many Requests\r\nretry-after: 7", "")).await {
-        assert!(matches!(error, Error::Throttled { retry_after: Some(after) } if after.as_secs() == 7), "{error:?}");
+impl Spoilt {
+    async fn new() -> Self {
+        let server = Server::start().await;
+        let front = server.front().await;
+        let token = server.token(LEAST_PRIVILEGE, "1h").await;
+        let bao = server.connect_through(&front, token).await.unwrap();
+        let wrapped = wrap(&bao, &KeyRef::new("first")).await.unwrap();
+        Self { server, front, bao, wrapped }
+    }
+
+    /// Errors of inspect, wrap and unwrap under `fault`, each after one request.
+    async fn errors(&self, fault: Fault) -> [Error; 3] {
+        self.front.fail(None, fault);
+        let errors = self.ask().await;
+        self.front.heal();
+        errors
+    }
+
+    async fn ask(&self) -> [Error; 3] {
+        let first = KeyRef::new("first");
+        let before = self.transit_requests();
+        let errors = [
+            self.bao.inspect(&first).await.unwrap_err(),
+            wrap(&self.bao, &first).await.unwrap_err(),
+            self.bao.unwrap_key(&first, &self.wrapped, &CONTEXT).await.unwrap_err(),
+        ];
+        // A wrap that is refused asks once more whether the key is there.
+        let more = usize::from(matches!(errors[1], Error::Refused));
+        assert_eq!(self.transit_requests() - before, 3 + more, "no call is repeated: {errors:?}");
+        errors
+    }
+
+    fn transit_requests(&self) -> usize {
+        self.front.seen().iter().filter(|request| request.path.contains("/transit/")).count()
+    }
+
+    /// After all faults the provider works as before.
+    async fn is_whole(&self) {
+        let opened = self.bao.unwrap_key(&KeyRef::new("first"), &self.wrapped, &CONTEXT).await;
+        assert!(opened.unwrap().matches(&crate::SECRET));
     }
 }
 
 #[tokio::test]
+async fn throttled() {
+    let spoilt = Spoilt::new().await;
+    for error in spoilt.errors(answer(429, &[("retry-after", "7")], "")).await {
+        assert!(matches!(error, Error::Throttled { retry_after: Some(after) } if after.as_secs() == 7), "{error:?}");
+    }
+    spoilt.is_whole().await;
+}
+
+#[tokio::test]
 async fn unavailable() {
-    let sealed = answer("503 Service Unavailable", r#"{"errors":["OpenBao is sealed"]}"#);
-    let failing = answer("500 Internal Server Error\r\nretry-after: 3", "");
-    let behind = answer("412 Precondition Failed", r#"{"errors":["required index state not present"]}"#);
-    let whole = answer("200 OK", r#"{"data":{"plaintext":"AAAA","ciphertext":"vault:v1:AAAA"}}"#);
-    let (cut, closed) = (whole[..whole.len() - 9].to_owned(), String::new());
-    for answer in [sealed, failing, behind, cut, closed] {
-        for error in errors(&answer).await {
-            assert!(matches!(error, Error::Unavailable { .. }), "{answer}: {error:?}");
+    let spoilt = Spoilt::new().await;
+    let failing = answer(500, &[("retry-after", "3")], "");
+    let behind = answer(412, &[], r#"{"errors":["required index state not present"]}"#);
+    let standby = answer(503, &[], r#"{"errors":["OpenBao is sealed"]}"#);
+    for fault in [failing, behind, standby, Fault::CutMidAnswer, Fault::Reset] {
+        for error in spoilt.errors(fault.clone()).await {
+            assert!(matches!(error, Error::Unavailable { .. }), "{fault:?}: {error:?}");
         }
+    }
+    spoilt.is_whole().await;
+    spoilt.server.admin(Method::POST, "sys/seal", json!({})).await;
+    for error in spoilt.ask().await {
+        assert!(matches!(error, Error::Unavailable { .. }), "sealed: {error:?}");
     }
 }
 
 #[tokio::test]
 async fn broken() {
-    let no_json = answer("200 OK", "<html>");
-    let other_json = answer("200 OK", r#"{"data":{"plaintext":"*","ciphertext":"*"}}"#);
+    let spoilt = Spoilt::new().await;
     let healthy = r#"{"data":{"plaintext":"AAAA","ciphertext":"vault:v1:AAAA"}}"#;
-    let endless = answer("200 OK", &(healthy.to_owned() + &" ".repeat(100_000)));
-    let redirect = answer("307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/", "");
-    let no_mount = answer("404 Not Found", r#"{"errors":["no handler for route"]}"#);
-    let of_a_proxy = answer("404 Not Found", "<html>");
-    let unknown = answer("400 Bad Request", r#"{"errors":["whatever"]}"#);
-    for answer in [no_json, other_json, endless, redirect, no_mount, of_a_proxy, unknown] {
-        for error in errors(&answer).await {
-            assert!(matches!(error, Error::Broken(_)), "{answer:.100}: {error:?}");
+    let faults = [
+        Fault::Garbage,
+        answer(200, &[], "<html>"),
+        answer(200, &[], r#"{"data":{"plaintext":"*","ciphertext":"*"}}"#),
+        answer(200, &[], &(healthy.to_owned() + &" ".repeat(100_000))),
+        answer(307, &[("location", "http://127.0.0.1:1/")], ""),
+        answer(404, &[], r#"{"errors":["no handler for route"]}"#),
+        answer(404, &[], "<html>"),
+        answer(400, &[], r#"{"errors":["whatever"]}"#),
+    ];
+    for fault in faults {
+        for error in spoilt.errors(fault.clone()).await {
+            assert!(matches!(error, Error::Broken(_)), "{fault:.100?}: {error:?}");
         }
     }
+    spoilt.is_whole().await;
 }
 
 /// A server that claims to have opened what it cannot have opened.
 #[tokio::test]
 async fn lying() {
-    let [_, unwrapped, _] = errors(&answer("200 OK", r#"{"data":{"plaintext":"AAAA"}}"#)).await;
-    assert!(matches!(unwrapped, Error::Mismatch), "{unwrapped:?}");
+    let spoilt = Spoilt::new().await;
+    spoilt.front.fail(None, answer(200, &[], r#"{"data":{"plaintext":"AAAA"}}"#));
+    let opened = spoilt.bao.unwrap_key(&KeyRef::new("first"), &spoilt.wrapped, &CONTEXT).await;
+    assert!(matches!(opened, Err(Error::Mismatch)), "{opened:?}");
 }
 
 #[tokio::test]
-async fn silent() {
-    let bao = connect_to(&server(SILENCE, false).await, "token").await.unwrap();
+async fn slow_or_silent() {
+    let spoilt = Spoilt::new().await;
+    spoilt.front.fail(1, Fault::Slow(Duration::from_secs(1)));
+    spoilt.is_whole().await;
+    spoilt.front.fail(1, Fault::Hang);
     let start = Instant::now();
-    let error = bao.inspect(&KeyRef::new("first")).await.unwrap_err();
+    let error = spoilt.bao.inspect(&KeyRef::new("first")).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     assert!(start.elapsed() < Duration::from_secs(12), "a call ends at its deadline");
 }
 
-pub(crate) async fn connect_to(address: &str, token: &str) -> Result<OpenBao, ConnectError> {
-    let (address, mount) = (address.to_owned(), "transit".to_owned());
-    OpenBao::connect(Options {
-        address,
-        mount,
-        namespace: None,
-        token: Secret::copied_from(token.as_bytes()),
-        ca_pem: None,
-    })
-    .await
-}
-
-/// An HTTP answer; `status` may carry headers.
-pub(crate) fn answer(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
-
-/// Gives `answer` to each request, except (unless `to_all`) to the question how long the token lives; its address.
-pub(crate) async fn server(answer: &str, to_all: bool) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let answer = answer.to_owned();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, answer.clone(), to_all));
-        }
-    });
-    address
-}
-
-/// One request, one answer, closed.
-async fn serve(mut stream: TcpStream, fault: String, to_all: bool) {
-    let mut request = vec![0; 8192];
-    let len = stream.read(&mut request).await.unwrap();
-    let lookup = request[..len].windows(11).any(|window| window == b"lookup-self");
-    let healthy = answer("200 OK", r#"{"data":{"ttl":0,"renewable":false}}"#);
-    let answer = if lookup && !to_all { healthy } else { fault };
-    if answer == SILENCE {
-        sleep(Duration::from_secs(60)).await;
+/// A policy that leaves out a right, and a token that is dead, look alike to a call.
+#[tokio::test]
+async fn refused() {
+    let spoilt = Spoilt::new().await;
+    spoilt.server.allow(r#"path "team/transit/keys/second" { capabilities = ["read"] }"#).await;
+    for error in spoilt.ask().await {
+        assert!(matches!(error, Error::Refused), "{error:?}");
     }
-    // Whoever refuses to read an endless answer hangs up.
-    let _ = stream.write_all(answer.as_bytes()).await;
+    spoilt.server.allow(LEAST_PRIVILEGE).await;
+    spoilt.is_whole().await;
+    spoilt.server.revoke_tokens().await;
+    let error = spoilt.bao.inspect(&KeyRef::new("first")).await.unwrap_err();
+    assert!(matches!(error, Error::Refused), "{error:?}");
+}
+
+#[tokio::test]
+async fn refuses_to_connect_in_clear_or_with_a_bad_token() {
+    let address = |address| connect_to(address, "token");
+    assert!(matches!(address("http://bao.example:8200").await, Err(ConnectError::Insecure)));
+    assert!(matches!(address("ftp://127.0.0.1").await, Err(ConnectError::Insecure)));
+    assert!(matches!(address("bao").await, Err(ConnectError::Address)));
+    assert!(matches!(connect_to("http://127.0.0.1:1", "a\nb").await, Err(ConnectError::Token)));
+    let front = Front::before("http://127.0.0.1:1").await;
+    front.fail(None, answer(403, &[], r#"{"errors":["permission denied"]}"#));
+    assert!(matches!(address(&front.url()).await, Err(ConnectError::Refused(_))));
+}
+
+async fn connect_to(address: &str, token: &str) -> Result<OpenBao, ConnectError> {
+    let (address, mount) = (address.to_owned(), "transit".to_owned());
+    let login = Login::Token(Secret::copied_from(token.as_bytes()));
+    OpenBao::connect(Options { address, mount, namespace: None, login, ca_pem: None }).await
+}
+
+/// Another answer than the server's.
+pub(crate) fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Fault {
+    Fault::Answer { status, headers: headers.to_vec(), body: body.to_owned() }
 }

@@ -2,19 +2,20 @@
 #![cfg(test)]
 
 mod faults;
+mod imports;
+mod logins;
 mod server;
+mod sessions;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use keyfold_providers::contract::{self, Subject};
-use keyfold_providers::openbao::{ConnectError, OpenBao};
+use keyfold_providers::openbao::{OpenBao, Options};
 use keyfold_providers::{Context, Error, KeyProvider, KeyRef, KeyState, Unusable, Wrapped};
 use reqwest::Method;
 use secret::Secret;
 use serde_json::json;
 use server::Server;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::sleep;
 
 const SECRET: [u8; 32] = [9; 32];
 const CONTEXT: Context = Context::new([1; 32]);
@@ -98,7 +99,8 @@ async fn tells_refusal_from_absence() {
     assert!(matches!(wrap(&bao, &KeyRef::new("first")).await, Err(Error::Refused)));
     assert!(matches!(wrap(&bao, &KeyRef::new("third")).await, Err(Error::NoSuchKey)));
 
-    let another = server.connect_with("another-token", None).await.unwrap();
+    let token = server.token(LEAST_PRIVILEGE, "1h").await;
+    let another = OpenBao::connect(Options { ca_pem: None, ..server.options(token) }).await.unwrap();
     let wrapped = wrap(&another, &KeyRef::new("first")).await;
     assert!(matches!(wrapped, Err(Error::Unavailable { .. })), "an unknown certificate authority is not trusted");
 }
@@ -112,29 +114,6 @@ async fn refuses_keys_without_associated_data() {
         assert!(matches!(bao.inspect(&key).await, Err(Error::Broken(_))), "{name}");
         assert!(matches!(wrap(&bao, &key).await, Err(Error::Broken(_))), "{name}");
     }
-}
-
-#[tokio::test]
-async fn renews_its_token_until_it_is_dropped() {
-    let (server, first) = (Server::start().await, KeyRef::new("first"));
-    let bao = server.connect_as(LEAST_PRIVILEGE, "3s").await;
-    sleep(Duration::from_secs(7)).await;
-    wrap(&bao, &first).await.unwrap();
-    drop(bao);
-    sleep(Duration::from_secs(4)).await;
-    let tokens = server.admin(Method::GET, "auth/token/accessors?list=true", json!({})).await;
-    assert_eq!(tokens["data"]["keys"].as_array().unwrap().len(), 1, "only the root token is left");
-}
-
-#[tokio::test]
-async fn refuses_to_connect_in_clear_or_with_a_bad_token() {
-    let address = |address| faults::connect_to(address, "token");
-    assert!(matches!(address("http://bao.example:8200").await, Err(ConnectError::Insecure)));
-    assert!(matches!(address("ftp://127.0.0.1").await, Err(ConnectError::Insecure)));
-    assert!(matches!(address("bao").await, Err(ConnectError::Address)));
-    assert!(matches!(faults::connect_to("http://127.0.0.1:1", "a\nb").await, Err(ConnectError::Token)));
-    let refusing = faults::server(&faults::answer("403 Forbidden", ""), true).await;
-    assert!(matches!(address(&refusing).await, Err(ConnectError::TokenRefused)));
 }
 
 fn subject(bao: OpenBao) -> Subject {
