@@ -12,6 +12,7 @@ mod disk;
 mod pkcs11;
 mod providers;
 mod proxy;
+mod rewrap;
 mod root;
 mod slow;
 mod software;
