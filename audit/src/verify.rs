@@ -1,6 +1,7 @@
 //! Offline verification of an exported log: from files and the log's verifier key alone.
 
 mod files;
+mod holdings;
 mod pairing;
 mod walk;
 
@@ -10,6 +11,7 @@ use crate::export::{CHECKPOINT, VKEY};
 use crate::leaf::LeafError;
 use crate::note::{self, Checkpoint, NoteError, Verifier};
 use files::Files;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use walk::Walk;
@@ -35,6 +37,9 @@ pub struct Report {
     pub released: u64,
     /// Number of disclosures shown.
     pub disclosures: u64,
+    /// How many records each KEK has to open, by the KEK's id; zero where all have moved on. A record under two KEKs counts
+    /// for both, one that was shredded still counts.
+    pub records_under: BTreeMap<String, u64>,
     /// Restores still under way when the log was exported.
     pub open: Vec<OpenIntent>,
 }

@@ -1,7 +1,7 @@
 //! `keyfold verify`: checks an exported log offline.
 
 use super::{Failure, output, vkey};
-use audit::verify::{Options, verify_dir};
+use audit::verify::{Options, Report, verify_dir};
 use clap::Args;
 use std::fs;
 use std::path::PathBuf;
@@ -19,6 +19,9 @@ pub struct Verify {
     /// An older checkpoint of the same log: shows that nothing before it was changed since.
     #[arg(long)]
     older: Option<PathBuf>,
+    /// The id of a KEK that must have no record left to open: shows that a rewrap has moved them all.
+    #[arg(long)]
+    no_record_under: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -31,6 +34,9 @@ impl Verify {
         let options = Options { vkey: vkey.as_deref(), older: older.as_deref() };
         let report = verify_dir(&self.dir, &options)?;
         let checkpoint = &report.checkpoint;
+        if let Some(kek) = &self.no_record_under {
+            check_moved(&report, kek)?;
+        }
         if self.json {
             return output::json(&serde_json::json!({
                 "origin": checkpoint.origin.as_str(),
@@ -39,6 +45,7 @@ impl Verify {
                 "pinned": report.pinned,
                 "released": report.released,
                 "disclosures": report.disclosures,
+                "records_under": report.records_under,
                 "open_intents": report.open.iter().map(|open| open.index).collect::<Vec<_>>(),
             }));
         }
@@ -48,9 +55,21 @@ impl Verify {
             "ok: {} events of {}, {} released, each after its intent, {} disclosures; signed by {pinned}",
             checkpoint.size, checkpoint.origin, report.released, report.disclosures
         ))?;
+        for (kek, records) in &report.records_under {
+            output::line(&format!("{records} records under KEK {kek}"))?;
+        }
         for open in &report.open {
             output::line(&format!("note: the intent at index {} has no outcome yet", open.index))?;
         }
         Ok(())
+    }
+}
+
+/// A KEK that the log has never heard of proves nothing.
+fn check_moved(report: &Report, kek: &str) -> Result<(), Failure> {
+    match report.records_under.get(kek) {
+        Some(0) => Ok(()),
+        Some(left) => Err(format!("{left} records are still under KEK {kek}").into()),
+        None => Err(format!("no record was ever under KEK {kek}").into()),
     }
 }

@@ -1,6 +1,6 @@
 //! Records move to the KEKs that their tenant wants, while devices go on restoring.
 
-use crate::harness::{Broker, TENANT, outcomes};
+use crate::harness::{Broker, TENANT, keyfold, outcomes, text};
 use device::Device;
 use secret::Secret;
 use serde_json::{Value, json};
@@ -75,6 +75,15 @@ impl Scene {
         listed["items"].as_array().unwrap().iter().map(keks).collect()
     }
 
+    /// What an auditor does with an export; what `keyfold verify` says where it fails.
+    fn verify_no_record_under(&self, kek: &str) -> Result<(), String> {
+        let out = tempfile::TempDir::new().unwrap();
+        let dir = out.path().join("export");
+        self.broker.export(TENANT, &self.vkey, &dir);
+        let verified = keyfold(&["verify", dir.to_str().unwrap(), "--no-record-under", kek]);
+        if verified.status.success() { Ok(()) } else { Err(text(&verified.stderr)) }
+    }
+
     async fn restores_everything(&mut self) {
         let keys = self.device.restore_all("test".parse().unwrap(), None, Duration::from_millis(10)).await.unwrap();
         assert_eq!(keys.len(), 3);
@@ -109,6 +118,10 @@ async fn records_move_from_one_kek_to_another_to_two_and_to_one_with_a_standby()
     assert_eq!(outcomes(&log, "rewrap.completed"), vec!["ok"; 4]);
     let last = log.iter().rev().find(|event| event["evt"] == "record.rewrapped").unwrap();
     assert_eq!(last["kek"]["id"], json!(a));
+    let verify = |kek: &str| scene.verify_no_record_under(kek);
+    assert!(verify(&b).is_ok() && verify(&c).is_ok());
+    assert!(verify(&a).unwrap_err().contains("3 records are still under KEK"));
+    assert!(verify("unknown").unwrap_err().contains("no record was ever under KEK"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

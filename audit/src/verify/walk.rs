@@ -1,4 +1,5 @@
 use super::files::{Files, Lines};
+use super::holdings::Holdings;
 use super::pairing::Pairing;
 use super::{Failure, Fault, Report};
 use crate::Hash;
@@ -23,6 +24,7 @@ pub(super) struct Walk<'a> {
     keys: Vec<EventPublicKey>,
     seen: HashSet<Uuid>,
     pairing: Pairing,
+    holdings: Holdings,
     last_iat: u64,
     released: u64,
     disclosures: u64,
@@ -49,6 +51,7 @@ impl<'a> Walk<'a> {
             keys: Vec::new(),
             seen: HashSet::new(),
             pairing: Pairing::default(),
+            holdings: Holdings::default(),
             last_iat: 0,
             released: 0,
             disclosures: 0,
@@ -120,6 +123,7 @@ impl<'a> Walk<'a> {
         }
         self.announcement(index, event)?;
         self.pairing.observe(index, *iat, event).map_err(Fault::Pairing)?;
+        self.holdings.observe(event);
         self.released += u64::from(event.kind == Kind::RestoreReleased);
         self.last_iat = *iat;
         Ok(())
@@ -174,7 +178,8 @@ impl<'a> Walk<'a> {
         }
         let open = self.pairing.conclude(self.last_iat);
         let open = open.map_err(|(index, what)| Fault::Pairing(what).at(index))?;
-        let Self { checkpoint, released, disclosures, .. } = self;
-        Ok(Report { checkpoint, pinned: false, released, disclosures, open })
+        let Self { checkpoint, released, disclosures, holdings, .. } = self;
+        let records_under = holdings.conclude();
+        Ok(Report { checkpoint, pinned: false, released, disclosures, records_under, open })
     }
 }
