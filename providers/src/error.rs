@@ -54,4 +54,7 @@ pub enum Unusable {
     /// Its validity has ended.
     #[error("expired")]
     Expired,
+    /// It has wrapped as often as it may.
+    #[error("exhausted")]
+    Exhausted,
 }

@@ -129,7 +129,7 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
     let broker = Broker {
         nonces: Nonces::new(&keys.nonce),
         policies: PolicySet::default_set(),
-        kms: Kms::new(rooms, clock.clone()),
+        kms: Kms::new(rooms),
         limits: Limits::new(config.rates),
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admin: AdminToken::new(&config.admin.name, &config.admin_token()?),

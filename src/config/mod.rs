@@ -3,7 +3,7 @@
 
 mod provider;
 
-pub use provider::{Login, Provider};
+pub use provider::{Calls, Login, Provider};
 
 use crate::limits::Rates;
 use audit::Origin;

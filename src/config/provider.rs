@@ -2,6 +2,7 @@
 
 use super::SecretSource;
 use serde::Deserialize;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// A place where keys live.
@@ -53,15 +54,19 @@ pub enum Provider {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Calls {
-    /// For one call with all its retries.
+    /// For one call with all its waits and retries.
     pub deadline_ms: u64,
-    /// Calls at the same time.
+    /// Calls at the same time, at most.
     pub concurrency: usize,
+    /// The vendor's quota.
+    pub per_second: Option<NonZeroU32>,
+    /// Wraps of one version of a KEK.
+    pub wrap_budget: u64,
 }
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { deadline_ms: 5_000, concurrency: 16 }
+        Self { deadline_ms: 5_000, concurrency: 16, per_second: None, wrap_budget: 1 << 31 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! From configured providers to rooms: each vendor's options, in one place.
 
 use super::CallLimits;
-use crate::config::{Config, ConfigError, Login, Provider};
+use crate::config::{Calls, Config, ConfigError, Login, Provider};
 use providers::openbao::{self, OpenBao};
 use providers::pkcs11::{self, Pkcs11};
 use providers::software::Software;
@@ -45,10 +45,17 @@ pub async fn all(config: &Config) -> Result<BTreeMap<String, Room>, ConnectError
     Ok(rooms)
 }
 
+fn limits(calls: Calls) -> CallLimits {
+    CallLimits {
+        deadline: Duration::from_millis(calls.deadline_ms),
+        concurrency: calls.concurrency.max(1),
+        per_second: calls.per_second,
+        wrap_budget: calls.wrap_budget,
+    }
+}
+
 async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Room, Failure> {
-    let calls = provider.calls();
-    let limits =
-        CallLimits { deadline: Duration::from_millis(calls.deadline_ms), concurrency: calls.concurrency.max(1) };
+    let limits = limits(provider.calls());
     let plain = |keys: Arc<dyn KeyProvider>| Room { keys, rewrap: None, import: None, limits };
     Ok(match provider {
         Provider::Software { keystore, passphrase, .. } => {

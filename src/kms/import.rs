@@ -1,10 +1,10 @@
 //! Importing, guarded as all calls are, but never tried again: a provider takes the same material once.
 
-use super::{Kms, code, measure};
+use super::guard::Guard;
+use super::metrics::Operation;
+use super::{Kms, code};
 use crate::error::Refusal;
 use providers::{Error, ImportKey, ImportParameters, KeyRef};
-use std::time::Instant;
-use tokio::time::timeout;
 
 /// Why a provider has not done its part of an import.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,8 @@ impl From<ImportError> for crate::error::Error {
 impl Kms {
     /// [`ImportKey::import_parameters`], guarded.
     pub async fn import_parameters(&self, provider: &str, key: &KeyRef) -> Result<ImportParameters, ImportError> {
-        self.once(provider, "import_parameters", |room| async move { room.import_parameters(key).await }).await
+        let (guard, room) = self.importing(provider)?;
+        Ok(guard.once(Operation::ImportParameters, room.import_parameters(key)).await?)
     }
 
     /// [`ImportKey::import_key`], guarded.
@@ -59,26 +60,13 @@ impl Kms {
         (provider, key): (&str, &KeyRef),
         (material, token): (&[u8], &[u8]),
     ) -> Result<(), ImportError> {
-        self.once(provider, "import", |room| async move { room.import_key(key, material, token).await }).await
+        let (guard, room) = self.importing(provider)?;
+        Ok(guard.once(Operation::Import, room.import_key(key, material, token)).await?)
     }
 
-    async fn once<'a, T, F>(
-        &'a self,
-        provider: &str,
-        operation: &'static str,
-        call: impl FnOnce(&'a dyn ImportKey) -> F,
-    ) -> Result<T, ImportError>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let guarded = self.providers.get(provider).ok_or(Error::NoSuchKey)?;
-        let room = guarded.room.import.as_deref().ok_or(ImportError::Refused(Refusal::ImportUnsupported))?;
-        let permit = guarded.permit().await?;
-        let started = Instant::now();
-        let done = timeout(guarded.room.limits.deadline, call(room)).await;
-        drop(permit);
-        let done = done.unwrap_or(Err(Error::Unavailable { retry_after: None })).map_err(ImportError::from);
-        measure(provider, operation, done.as_ref().err().map_or("ok", ImportError::code), started);
-        done
+    fn importing(&self, provider: &str) -> Result<(&Guard, &dyn ImportKey), ImportError> {
+        let guard = self.guards.get(provider).ok_or(Error::NoSuchKey)?;
+        let room = guard.room.import.as_deref().ok_or(ImportError::Refused(Refusal::ImportUnsupported))?;
+        Ok((guard, room))
     }
 }

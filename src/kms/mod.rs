@@ -1,160 +1,160 @@
-//! Around every provider, once: deadline, retry, concurrency limit, circuit breaker, metrics.
+//! Around every provider, once: permits, quota, deadline, retry, circuit breaker, wrap budget, metrics.
 
 mod breaker;
+mod budget;
 pub mod connect;
+mod guard;
 mod import;
+mod limiter;
+mod metrics;
+
+#[cfg(test)]
+mod tests;
 
 pub use import::ImportError;
 
-use crate::clock::Clock;
 use crate::store::keks::Kek;
-use backon::{ExponentialBuilder, Retryable};
-use breaker::Breaker;
 use connect::Room;
-use metrics::histogram;
-use providers::{Context, Error, KeyProvider, KeyRef, KeyState, Wrapped};
+use guard::{Call, Guard};
+use limiter::Priority;
+use metrics::Operation;
+use providers::{Capabilities, Context, Error, KeyRef, KeyState, Wrapped};
 use secret::Secret;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
-use uuid::Uuid;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How a provider may be called.
 #[derive(Debug, Clone, Copy)]
 pub struct CallLimits {
-    /// For one call with all its retries.
+    /// For one call with all its waits and retries.
     pub deadline: Duration,
-    /// Calls at the same time.
+    /// Calls at the same time, at most.
     pub concurrency: usize,
+    /// The vendor's quota, where there is one.
+    pub per_second: Option<NonZeroU32>,
+    /// Wraps of one version of a KEK.
+    pub wrap_budget: u64,
 }
 
-/// The configured providers, by name.
-#[derive(Debug)]
+/// The configured providers, by name. Clones share all that is known about them.
+#[derive(Debug, Clone)]
 pub struct Kms {
-    providers: HashMap<String, Guarded>,
-    breakers: Mutex<HashMap<Uuid, Arc<Breaker>>>,
-    clock: Arc<Clock>,
-}
-
-#[derive(Debug)]
-struct Guarded {
-    room: Room,
-    permits: Semaphore,
+    guards: Arc<HashMap<String, Guard>>,
+    priority: Priority,
 }
 
 impl Kms {
     /// Guards these providers.
     #[must_use]
-    pub fn new(rooms: BTreeMap<String, Room>, clock: Arc<Clock>) -> Self {
-        let guard = |(name, room): (String, Room)| {
-            let permits = Semaphore::new(room.limits.concurrency);
-            (name, Guarded { room, permits })
-        };
-        Self { providers: rooms.into_iter().map(guard).collect(), breakers: Mutex::default(), clock }
+    pub fn new(rooms: BTreeMap<String, Room>) -> Self {
+        let guards = rooms.into_iter().map(|(name, room)| (name.clone(), Guard::new(name, room))).collect();
+        Self { guards: Arc::new(guards), priority: Priority::Foreground }
+    }
+
+    /// The same providers for work that nobody waits for: its calls get at most half of permits and quota, and never
+    /// go before a foreground call. The longest wait is the same.
+    #[must_use]
+    pub fn background(&self) -> Self {
+        Self { priority: Priority::Background, ..self.clone() }
     }
 
     /// Whether a provider of that name is configured.
     #[must_use]
     pub fn has(&self, provider: &str) -> bool {
-        self.providers.contains_key(provider)
+        self.guards.contains_key(provider)
     }
 
-    /// [`KeyProvider::inspect`], guarded.
+    /// What the provider of that name can do.
+    #[must_use]
+    pub fn capabilities(&self, provider: &str) -> Option<Capabilities> {
+        self.guards.get(provider).map(|guard| guard.room.keys.capabilities())
+    }
+
+    /// [`providers::KeyProvider::inspect`], guarded.
     pub async fn inspect(&self, kek: &Kek) -> Result<KeyState, Error> {
-        let key = KeyRef::new(&kek.key_name);
-        self.call(kek, "inspect", |provider| {
-            let key = key.clone();
-            async move { provider.inspect(&key).await }
-        })
-        .await
-    }
-
-    /// [`KeyProvider::wrap_key`], guarded. Wrapping twice does no harm, so it is retried.
-    pub async fn wrap(&self, kek: &Kek, secret: &Secret, context: &Context) -> Result<Wrapped, Error> {
-        let key = &KeyRef::new(&kek.key_name);
-        self.call(kek, "wrap", |provider| async move { provider.wrap_key(key, secret, context).await }).await
-    }
-
-    /// [`KeyProvider::unwrap_key`], guarded. Only calls that gave nothing are retried.
-    pub async fn unwrap(&self, kek: &Kek, wrapped: &Wrapped, context: &Context) -> Result<Secret, Error> {
-        let key = &KeyRef::new(&kek.key_name);
-        self.call(kek, "unwrap", |provider| async move { provider.unwrap_key(key, wrapped, context).await }).await
-    }
-
-    async fn call<'a, T, F>(
-        &'a self,
-        kek: &Kek,
-        operation: &'static str,
-        call: impl FnMut(&'a dyn KeyProvider) -> F,
-    ) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let guarded = self.providers.get(&kek.provider).ok_or(Error::NoSuchKey)?;
-        let breaker = self.breaker(kek.id);
-        breaker.admit(self.clock.now()).map_err(|wait| Error::Unavailable { retry_after: Some(wait) })?;
-        // Waiting for others' calls says nothing about this KEK, so it is not held against it.
-        let permit = guarded.permit().await?;
-        let started = Instant::now();
-        let done = guarded.call(call).await;
-        drop(permit);
-        breaker.record(!matches!(done, Err(Error::Unavailable { .. } | Error::Broken(_))), self.clock.now());
-        measure(&kek.provider, operation, done.as_ref().err().map_or("ok", code), started);
-        done
-    }
-
-    fn breaker(&self, kek: Uuid) -> Arc<Breaker> {
-        self.breakers.lock().expect("invariant: nothing panics while holding this lock").entry(kek).or_default().clone()
-    }
-}
-
-fn measure(provider: &str, operation: &'static str, outcome: &'static str, started: Instant) {
-    histogram!("keyfold_provider_seconds", "provider" => provider.to_owned(), "operation" => operation,
-               "outcome" => outcome)
-    .record(started.elapsed());
-}
-
-impl Guarded {
-    /// One of the calls that may run at the same time; waits for it no longer than for a call.
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Error> {
-        let waited = timeout(self.room.limits.deadline, self.permits.acquire()).await;
-        waited.ok().and_then(Result::ok).ok_or(Error::Unavailable { retry_after: None })
-    }
-
-    async fn call<'a, T, F>(&'a self, mut call: impl FnMut(&'a dyn KeyProvider) -> F) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let attempts = async {
-            let backoff =
-                ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_max_times(3).with_jitter();
-            // Who is asked to wait for longer than there is, is told so instead of made to wait.
-            let in_time = |wait: &Duration| *wait < self.room.limits.deadline;
-            let wait = |error: &Error, backoff| as_asked(error, backoff).filter(in_time);
-            (|| call(&*self.room.keys)).retry(backoff).when(is_passing).adjust(wait).await
-        };
-        timeout(self.room.limits.deadline, attempts).await.unwrap_or(Err(Error::Unavailable { retry_after: None }))
-    }
-}
-
-/// What may go better a moment later.
-fn is_passing(error: &Error) -> bool {
-    match error {
-        Error::Throttled { .. } | Error::Unavailable { .. } => true,
-        Error::Mismatch | Error::NoSuchKey | Error::KeyUnusable(_) | Error::Refused | Error::Broken(_) => false,
-    }
-}
-
-/// The vendor's own wish comes before our back-off.
-fn as_asked(error: &Error, backoff: Option<Duration>) -> Option<Duration> {
-    match error {
-        Error::Throttled { retry_after } | Error::Unavailable { retry_after } => {
-            backoff.map(|ours| retry_after.unwrap_or(ours).max(ours))
+        let (guard, key) = (self.guard(kek)?, &KeyRef::new(&kek.key_name));
+        let call = self.call(kek, Operation::Inspect);
+        let state = guard.call(call, |room| async move { room.keys.inspect(key).await }).await?;
+        if let KeyState::Usable { version } = &state {
+            guard.kek(kek.id).budget.uses(version);
         }
-        Error::Mismatch | Error::NoSuchKey | Error::KeyUnusable(_) | Error::Refused | Error::Broken(_) => backoff,
+        Ok(state)
     }
+
+    /// [`providers::KeyProvider::wrap_key`], guarded. Wrapping twice does no harm, so it is retried. A KEK whose wrap
+    /// budget is spent is [`providers::Unusable::Exhausted`], until the provider has a new version of it.
+    pub async fn wrap(&self, kek: &Kek, secret: &Secret, context: &Context) -> Result<Wrapped, Error> {
+        let (guard, key) = (self.guard(kek)?, &KeyRef::new(&kek.key_name));
+        self.check_budget(kek).await?;
+        let health = &guard.kek(kek.id);
+        let call = self.call(kek, Operation::Wrap);
+        let wrapped = guard.call(call, |room| async move {
+            health.spend_wrap(kek.id);
+            room.keys.wrap_key(key, secret, context).await
+        });
+        let wrapped = wrapped.await?;
+        health.budget.uses(&wrapped.version);
+        Ok(wrapped)
+    }
+
+    /// [`providers::KeyProvider::unwrap_key`], guarded. Only calls that gave nothing are retried.
+    pub async fn unwrap(&self, kek: &Kek, wrapped: &Wrapped, context: &Context) -> Result<Secret, Error> {
+        let (guard, key) = (self.guard(kek)?, &KeyRef::new(&kek.key_name));
+        let call = self.call(kek, Operation::Unwrap);
+        guard.call(call, |room| async move { room.keys.unwrap_key(key, wrapped, context).await }).await
+    }
+
+    /// [`providers::RewrapKey::rewrap_key`], guarded; retried as a wrap is, and of the budget of `to`. `None` where the
+    /// two KEKs lie at different providers, or the provider cannot: unwrap and wrap instead.
+    pub async fn rewrap(
+        &self,
+        from: &Kek,
+        to: &Kek,
+        wrapped: &Wrapped,
+        context: &Context,
+    ) -> Option<Result<Wrapped, Error>> {
+        let guard = self.guards.get(&from.provider).filter(|_| from.provider == to.provider)?;
+        let room = &**guard.room.rewrap.as_ref()?;
+        if let Err(error) = self.check_budget(to).await {
+            return Some(Err(error));
+        }
+        let keys = &(KeyRef::new(&from.key_name), KeyRef::new(&to.key_name));
+        let health = &guard.kek(to.id);
+        let call = self.call(from, Operation::Rewrap);
+        let done = guard.call(call, |_| async move {
+            health.spend_wrap(to.id);
+            room.rewrap_key(&keys.0, &keys.1, wrapped, context).await
+        });
+        let done = done.await;
+        if let Ok(wrapped) = &done {
+            health.budget.uses(&wrapped.version);
+        }
+        Some(done)
+    }
+
+    /// A spent budget is asked about again: the key may have been rotated at its provider.
+    async fn check_budget(&self, kek: &Kek) -> Result<(), Error> {
+        let health = self.guard(kek)?.kek(kek.id);
+        if health.budget.check().is_err() {
+            self.inspect(kek).await?;
+        }
+        health.budget.check()
+    }
+
+    fn guard(&self, kek: &Kek) -> Result<&Guard, Error> {
+        self.guards.get(&kek.provider).ok_or(Error::NoSuchKey)
+    }
+
+    fn call(&self, kek: &Kek, operation: Operation) -> Call {
+        Call { kek: kek.id, operation, priority: self.priority }
+    }
+}
+
+/// The outcome of a call, in metrics.
+fn outcome<T>(done: &Result<T, Error>) -> &'static str {
+    done.as_ref().err().map_or("ok", code)
 }
 
 /// The reason code of a provider's error, in events and metrics.
@@ -166,6 +166,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::KeyUnusable(providers::Unusable::Disabled) => "kek_disabled",
         Error::KeyUnusable(providers::Unusable::PendingDeletion) => "kek_pending_deletion",
         Error::KeyUnusable(providers::Unusable::Expired) => "kek_expired",
+        Error::KeyUnusable(providers::Unusable::Exhausted) => "kek_exhausted",
         Error::Refused => "provider_refused",
         Error::Throttled { .. } => "provider_throttled",
         Error::Unavailable { .. } => "provider_unavailable",

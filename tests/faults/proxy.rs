@@ -33,6 +33,8 @@ pub(crate) struct Proxy {
 struct State {
     upstream: u16,
     fault: Mutex<Fault>,
+    /// Only calls with this in their path meet the fault.
+    path: Mutex<&'static str>,
     calls: AtomicUsize,
 }
 
@@ -40,7 +42,12 @@ impl Proxy {
     pub(crate) async fn to(upstream: u16) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = socket.local_addr().unwrap().port();
-        let state = Arc::new(State { upstream, fault: Mutex::new(Fault::None), calls: AtomicUsize::new(0) });
+        let state = Arc::new(State {
+            upstream,
+            fault: Mutex::new(Fault::None),
+            path: Mutex::new(""),
+            calls: AtomicUsize::new(0),
+        });
         let proxy = Self { port, state: state.clone() };
         tokio::spawn(async move {
             while let Ok((stream, _)) = socket.accept().await {
@@ -54,6 +61,12 @@ impl Proxy {
         *self.state.fault.lock().unwrap() = fault;
     }
 
+    /// As [`Self::fault`], for calls with this at the end of their path alone.
+    pub(crate) fn fault_at(&self, path: &'static str, fault: Fault) {
+        *self.state.path.lock().unwrap() = path;
+        self.fault(fault);
+    }
+
     /// Calls of the transit engine since this was asked last.
     pub(crate) fn take_calls(&self) -> usize {
         self.state.calls.swap(0, Ordering::SeqCst)
@@ -63,9 +76,10 @@ impl Proxy {
 /// One request a connection.
 async fn handle(mut client: TcpStream, state: Arc<State>) {
     let Some(request) = read_request(&mut client).await else { return };
-    let transit = request.split(|byte| *byte == b'\r').next().is_some_and(|line| contains(line, b"/v1/transit/"));
-    state.calls.fetch_add(usize::from(transit), Ordering::SeqCst);
-    let fault = *state.fault.lock().unwrap();
+    let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    state.calls.fetch_add(usize::from(contains(line, b"/v1/transit/")), Ordering::SeqCst);
+    let path = format!("{} HTTP", *state.path.lock().unwrap());
+    let fault = if contains(line, path.as_bytes()) { *state.fault.lock().unwrap() } else { Fault::None };
     let answer = match fault {
         Fault::None => return forward(client, &request, state.upstream).await,
         Fault::Reset => return client.set_zero_linger().unwrap(),
