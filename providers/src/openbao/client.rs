@@ -85,9 +85,9 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The server has looked at the request and wants another.
+    /// The server itself, not something in between, has looked at the request and wants another.
     pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Answer { status, .. } if (400..405).contains(&status.as_u16()))
+        matches!(self, Self::Answer { status, messages: Some(_), .. } if (400..405).contains(&status.as_u16()))
     }
 }
 

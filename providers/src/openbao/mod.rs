@@ -108,6 +108,7 @@ impl From<LoginError> for ConnectError {
         match error {
             LoginError::Credential(source) => Self::Credential(source),
             LoginError::Call(Failure::Answer { messages, .. }) => Self::Refused(messages.unwrap_or_default()),
+            // Whatever else may pass is tried again, and no error.
             LoginError::Call(_) => Self::Token,
         }
     }

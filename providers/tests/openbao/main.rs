@@ -62,16 +62,26 @@ async fn follows_rotation_and_deletion() {
     assert_eq!(wrap(&bao, &first).await.unwrap().version, "2");
     assert!(bao.unwrap_key(&first, &old, &CONTEXT).await.unwrap().matches(&SECRET));
 
-    let oldest = json!({"min_decryption_version": 2});
+    let oldest = json!({"min_decryption_version": 2, "min_encryption_version": 2, "deletion_allowed": true});
     server.admin(Method::POST, "team/transit/keys/first/config", oldest).await;
     let retired = bao.unwrap_key(&first, &old, &CONTEXT).await;
     assert!(matches!(retired, Err(Error::KeyUnusable(Unusable::Disabled))));
+    server.admin(Method::POST, "team/transit/keys/first/trim", json!({"min_available_version": 2})).await;
+    let trimmed = bao.unwrap_key(&first, &old, &CONTEXT).await;
+    assert!(matches!(trimmed, Err(Error::KeyUnusable(Unusable::Disabled))));
+    let new = wrap(&bao, &first).await.unwrap();
+    assert!(bao.unwrap_key(&first, &new, &CONTEXT).await.unwrap().matches(&SECRET));
 
     server.admin(Method::DELETE, "team/transit/keys/first/soft-delete", json!({})).await;
     let deleted = bao.unwrap_key(&first, &old, &CONTEXT).await;
     assert!(matches!(deleted, Err(Error::KeyUnusable(Unusable::PendingDeletion))));
     assert!(matches!(wrap(&bao, &first).await, Err(Error::KeyUnusable(Unusable::PendingDeletion))));
     assert_eq!(bao.inspect(&first).await.unwrap(), KeyState::Unusable(Unusable::PendingDeletion));
+
+    server.admin(Method::DELETE, "team/transit/keys/first", json!({})).await;
+    assert!(matches!(bao.unwrap_key(&first, &new, &CONTEXT).await, Err(Error::NoSuchKey)));
+    assert!(matches!(wrap(&bao, &first).await, Err(Error::NoSuchKey)));
+    assert!(matches!(bao.inspect(&first).await, Err(Error::NoSuchKey)));
 }
 
 #[tokio::test]

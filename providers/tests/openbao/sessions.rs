@@ -102,8 +102,12 @@ async fn a_server_that_is_not_ready_yet_is_asked_again() {
     let early = wrap(&bao, &KeyRef::new("first")).await;
     assert!(matches!(early, Err(Error::Unavailable { .. })), "{early:?}");
     assert_eq!(front.requests(), 1, "nothing but the login was sent");
-    front.heal();
+    // What stands in between may refuse for reasons of its own.
+    front.fail(None, answer(403, &[], "<html>"));
     sleep(Duration::from_millis(5500)).await;
+    assert!(matches!(wrap(&bao, &KeyRef::new("first")).await, Err(Error::Unavailable { .. })));
+    front.heal();
+    sleep(Duration::from_millis(5000)).await;
     wrap(&bao, &KeyRef::new("first")).await.unwrap();
 }
 
