@@ -4,6 +4,7 @@
 //! concurrency limit, circuit breaker and metrics wrap every provider once, in the broker.
 //! Every room keeps the promises of [`KeyProvider`]; [`contract::check`] is how its tests show it.
 
+pub mod aws_kms;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;

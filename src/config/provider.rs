@@ -31,6 +31,27 @@ pub enum Provider {
         #[serde(default)]
         calls: Calls,
     },
+    /// AWS KMS in one region, under one identity. Credentials come from the default chain of the AWS SDKs.
+    AwsKms {
+        /// The region that the keys are in.
+        region: String,
+        /// Another endpoint of KMS: `https://host[:port]`.
+        endpoint: Option<String>,
+        /// Whether to use the FIPS endpoints of the region.
+        #[serde(default)]
+        fips: bool,
+        /// The only certificate authorities to trust, PEM.
+        ca: Option<PathBuf>,
+        /// The role to assume.
+        role_arn: Option<String>,
+        /// The external id that the role's owner asks for.
+        external_id: Option<String>,
+        /// Another endpoint of STS, which hands out the role.
+        sts_endpoint: Option<String>,
+        /// How it may be called.
+        #[serde(default)]
+        calls: Calls,
+    },
     /// OpenBao or Vault Transit.
     Openbao {
         /// `https://host:port`.
@@ -128,7 +149,10 @@ impl Provider {
     /// How it may be called.
     #[must_use]
     pub fn calls(&self) -> Calls {
-        let (Self::Software { calls, .. } | Self::Pkcs11 { calls, .. } | Self::Openbao { calls, .. }) = self;
+        let (Self::Software { calls, .. }
+        | Self::Pkcs11 { calls, .. }
+        | Self::AwsKms { calls, .. }
+        | Self::Openbao { calls, .. }) = self;
         *calls
     }
 }

@@ -2,6 +2,7 @@
 
 use super::CallLimits;
 use crate::config::{Calls, Config, ConfigError, Login, Provider};
+use providers::aws_kms::{self, AwsKms};
 use providers::openbao::{self, OpenBao};
 use providers::pkcs11::{self, Pkcs11};
 use providers::software::Software;
@@ -70,6 +71,19 @@ async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Roo
                 max_sessions: calls.concurrency,
             };
             plain(Arc::new(tokio::task::spawn_blocking(move || Pkcs11::open(options)).await??))
+        }
+        Provider::AwsKms { region, endpoint, fips, ca, role_arn, external_id, sts_endpoint, .. } => {
+            let options = aws_kms::Options {
+                region: region.clone(),
+                endpoint: endpoint.clone(),
+                fips: *fips,
+                ca_pem: ca.as_deref().map(|ca| config.bytes(ca)).transpose()?,
+                role_arn: role_arn.clone(),
+                external_id: external_id.clone(),
+                sts_endpoint: sts_endpoint.clone(),
+            };
+            let kms = Arc::new(AwsKms::connect(options).await?);
+            Room { keys: kms.clone(), rewrap: Some(kms.clone()), import: Some(kms), limits }
         }
         Provider::Openbao { address, mount, namespace, login, ca, .. } => {
             let options = openbao::Options {

@@ -45,7 +45,7 @@ pub enum Fault {
     Hang,
 }
 
-/// A request that came in, without its body.
+/// A request that came in.
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// The method.
@@ -54,6 +54,8 @@ pub struct Seen {
     pub path: String,
     /// The headers.
     pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
 }
 
 /// A reverse proxy for HTTP/1.1 on a loopback port of its own. Ends, with all its connections, when it is dropped.
@@ -162,17 +164,17 @@ impl State {
     {
         let (head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let seen = Seen { method: head.method, path, headers: head.headers };
-        lock(&self.seen).push(seen.clone());
         let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+        let seen = Seen { method: head.method, path, headers: head.headers, body };
+        lock(&self.seen).push(seen.clone());
         match self.next_fault() {
-            None => self.forward(seen, body).await,
+            None => self.forward(seen).await,
             Some(Fault::Answer { status, headers, body }) => Ok(answer(status, &headers, body.into())),
             Some(Fault::Slow(wait)) => {
                 sleep(wait).await;
-                self.forward(seen, body).await
+                self.forward(seen).await
             }
-            Some(Fault::CutMidAnswer) => cut(self.forward(seen, body).await?).await,
+            Some(Fault::CutMidAnswer) => cut(self.forward(seen).await?).await,
             Some(Fault::Garbage) => {
                 Ok(answer(200, &[("content-type", "application/json")], Body::from(&b"\x00\xff{\"\x16\x03"[..])))
             }
@@ -195,9 +197,9 @@ impl State {
     }
 
     /// An upstream that does not answer looks like one that hangs up.
-    async fn forward(&self, request: Seen, body: Bytes) -> Result<Response<Body>, Reset> {
+    async fn forward(&self, request: Seen) -> Result<Response<Body>, Reset> {
         let url = format!("{}{}", self.upstream, request.path);
-        let call = self.http.request(request.method, url).headers(end_to_end(request.headers)).body(body);
+        let call = self.http.request(request.method, url).headers(end_to_end(request.headers)).body(request.body);
         let answer = call.send().await.map_err(|_| Reset)?;
         let (status, headers) = (answer.status(), end_to_end(answer.headers().clone()));
         let mut response = Response::new(Body::from(answer.bytes().await.map_err(|_| Reset)?));

@@ -23,6 +23,7 @@ async fn passes_on_what_it_is_not_told_to_spoil() {
         assert_eq!((seen.len(), front.requests()), (1, 1));
         assert_eq!((seen[0].method.as_str(), seen[0].path.as_str()), ("PUT", "/a%2Fb?c=d"));
         assert_eq!(seen[0].headers["x-token"], "t");
+        assert_eq!(seen[0].body, "body");
     }
 }
 
