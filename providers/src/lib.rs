@@ -7,13 +7,17 @@
 pub mod aws_kms;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod endpoint;
 mod error;
+pub mod google_kms;
 mod import;
+mod oaep;
 pub mod openbao;
 mod payload;
 pub mod pkcs11;
 pub mod software;
 
+pub use endpoint::EndpointError;
 pub use error::{Error, Unusable};
 pub use import::{ImportKey, ImportParameters, OaepHash, WrappingMechanism};
 pub use payload::{SECRET_LEN, SecretLength};

@@ -116,6 +116,11 @@ impl ImportJob {
     /// Three days, whatever was imported meanwhile.
     const LIFE_SECONDS: i64 = 3 * 24 * 3600;
 
+    /// Moves its making back by a whole life.
+    pub(super) fn age(&mut self) {
+        self.created -= Self::LIFE_SECONDS;
+    }
+
     pub(super) fn state(&self, now: i64) -> JobState {
         if self.key.is_none() {
             JobState::PendingGeneration

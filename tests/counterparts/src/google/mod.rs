@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use call::{Call, Query};
 use http::{HeaderMap, Method, Uri};
+use keys::ImportJob;
 use serde_json::Value;
 use status::{Code, Status};
 use std::net::SocketAddr;
@@ -93,6 +94,11 @@ impl GoogleKms {
     /// Sets the server's clock this many seconds before the system's; after it, when negative.
     pub fn set_clock_ahead(&self, seconds: i64) {
         self.cloud.ahead.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Ends the life of all import jobs there are, as three days would.
+    pub fn expire_import_jobs(&self) {
+        lock(&self.cloud.store).jobs.values_mut().for_each(ImportJob::age);
     }
 
     /// Damages what passes from now on, or with `None` nothing more.
