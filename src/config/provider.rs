@@ -69,6 +69,18 @@ pub enum Provider {
         #[serde(default)]
         calls: Calls,
     },
+    /// Google Cloud KMS.
+    GoogleKms {
+        /// `https://host`, where it is not Google's own.
+        endpoint: Option<String>,
+        /// A file of type `service_account` or `external_account`; without one, Application Default Credentials.
+        credentials: Option<SecretSource>,
+        /// The project that calls are counted against.
+        quota_project: Option<String>,
+        /// How it may be called.
+        #[serde(default)]
+        calls: Calls,
+    },
 }
 
 /// How a provider may be called.
@@ -152,7 +164,8 @@ impl Provider {
         let (Self::Software { calls, .. }
         | Self::Pkcs11 { calls, .. }
         | Self::AwsKms { calls, .. }
-        | Self::Openbao { calls, .. }) = self;
+        | Self::Openbao { calls, .. }
+        | Self::GoogleKms { calls, .. }) = self;
         *calls
     }
 }

@@ -3,6 +3,7 @@
 use super::CallLimits;
 use crate::config::{Calls, Config, ConfigError, Login, Provider};
 use providers::aws_kms::{self, AwsKms};
+use providers::google_kms::{self, GoogleKms};
 use providers::openbao::{self, OpenBao};
 use providers::pkcs11::{self, Pkcs11};
 use providers::software::Software;
@@ -95,6 +96,16 @@ async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Roo
             };
             let bao = Arc::new(OpenBao::connect(options).await?);
             Room { keys: bao.clone(), rewrap: None, import: Some(bao), limits }
+        }
+        Provider::GoogleKms { endpoint, credentials, quota_project, .. } => {
+            let file = credentials.as_ref().map(|source| config.secret(source)).transpose()?;
+            let options = google_kms::Options {
+                endpoint: endpoint.clone(),
+                credentials: file.map_or_else(google_kms::Credentials::default, google_kms::Credentials::File),
+                quota_project: quota_project.clone(),
+            };
+            let google = Arc::new(GoogleKms::connect(options).await?);
+            Room { keys: google.clone(), rewrap: None, import: Some(google), limits }
         }
     })
 }

@@ -4,7 +4,7 @@ use super::client::Failure;
 use super::name::KeyName;
 use super::{GoogleKms, Unsuitable, state_of, translate};
 use crate::oaep::der_from_pem;
-use crate::{Error, ImportKey, ImportParameters, KeyRef, KeyState, OaepHash, Unusable};
+use crate::{Error, ImportKey, ImportParameters, KeyRef, KeyState, OaepHash, Unusable, WrappingMechanism};
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use google_cloud_gax::error::rpc::Code;
@@ -106,6 +106,7 @@ fn parameters(job: &ImportJob) -> Result<ImportParameters, Error> {
     match (&job.state, &job.public_key) {
         (ImportJobState::Active, Some(key)) => Ok(ImportParameters {
             wrapping_key: der_from_pem(&key.pem).map_err(Error::broken)?,
+            mechanism: WrappingMechanism::RsaAesKeyWrap,
             hash: OaepHash::Sha256,
             token: job.name.clone().into_bytes(),
             expires_at: job.expire_time.map(|time| time.seconds()),

@@ -84,7 +84,7 @@ mod tests {
         let name = KeyName::of(&KeyRef::new(format!("{KEY}/cryptoKeyVersions/12"))).unwrap();
         assert_eq!((name.key(), name.version()), (KEY, Some("12")));
         assert_eq!(name.key_ring(), "projects/p-1/locations/eu/keyRings/r_1");
-        assert_eq!((name.at("12"), name.at("1")), (Some(name.clone()), None));
+        assert_eq!((name.at("12"), name.at("1")), (Some(name), None));
         let name = KeyName::of(&KeyRef::new(KEY)).unwrap();
         assert_eq!((name.key(), name.version()), (KEY, None));
         assert_eq!(name.at("3").unwrap().as_str(), format!("{KEY}/cryptoKeyVersions/3"));
