@@ -1,6 +1,6 @@
 //! The broker's parts, put together once at start and shared by every request.
 
-use crate::caller::AdminToken;
+use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::disk::Disk;
@@ -35,8 +35,8 @@ pub struct Broker {
     pub limits: Limits,
     /// Whether there is room to write.
     pub disk: Disk,
-    /// The operator's API token.
-    pub admin: AdminToken,
+    /// Who may administer.
+    pub admins: Administrators,
     /// What device requests are signed for: scheme, host and port, no path.
     pub public_url: String,
     /// How long a restore may wait for its release.

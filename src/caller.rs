@@ -92,27 +92,38 @@ pub fn newcomer(broker: &Broker, request: SignedRequest) -> Result<(Newcomer, Ve
 /// Proves an administrator by the `Authorization` header.
 pub fn admin(broker: &Broker, authorization: Option<&str>, source: Source) -> Result<AdminCaller, Error> {
     let token = authorization.and_then(|header| header.strip_prefix("Bearer "));
-    let proven = token.filter(|token| broker.admin.is_token(token)).ok_or(Error::Unproven);
-    counted(broker, &source, proven)?;
-    Ok(AdminCaller { actor: format!("token:{}", broker.admin.name), source })
+    let name = token.and_then(|token| broker.admins.name_of(token)).ok_or(Error::Unproven);
+    let name = counted(broker, &source, name)?;
+    Ok(AdminCaller { actor: format!("token:{name}"), source })
 }
 
-/// The operator's API token: its name, and SHA-256 of the token itself.
+/// The administrators: the name of each, and SHA-256 of their API token.
 #[derive(Debug)]
-pub struct AdminToken {
-    name: String,
-    hash: [u8; 32],
-}
+pub struct Administrators(Vec<(String, [u8; 32])>);
 
-impl AdminToken {
-    /// Keeps the hash only; `token` is at least 32 characters of randomness.
-    #[must_use]
-    pub fn new(name: &str, token: &[u8]) -> Self {
-        Self { name: name.into(), hash: sha256(token) }
+/// One administrator is in the configuration twice: one person would count as two.
+#[derive(Debug, thiserror::Error)]
+#[error("two administrators have one name or one token")]
+pub struct SameAdministrator;
+
+impl Administrators {
+    /// Keeps the hashes only; each token is at least 32 characters of randomness.
+    pub fn new<T: AsRef<[u8]>>(tokens: impl IntoIterator<Item = (String, T)>) -> Result<Self, SameAdministrator> {
+        let mut known: Vec<(String, [u8; 32])> = Vec::new();
+        for (name, token) in tokens {
+            let hash = sha256(token.as_ref());
+            if known.iter().any(|(other, others)| *other == name || *others == hash) {
+                return Err(SameAdministrator);
+            }
+            known.push((name, hash));
+        }
+        Ok(Self(known))
     }
 
-    fn is_token(&self, token: &str) -> bool {
-        aws_lc_rs::constant_time::verify_slices_are_equal(&self.hash, &sha256(token.as_bytes())).is_ok()
+    fn name_of(&self, token: &str) -> Option<&str> {
+        let hash = sha256(token.as_bytes());
+        let is_theirs = |theirs: &[u8; 32]| aws_lc_rs::constant_time::verify_slices_are_equal(theirs, &hash).is_ok();
+        self.0.iter().find(|(_, theirs)| is_theirs(theirs)).map(|(name, _)| name.as_str())
     }
 }
 

@@ -13,8 +13,16 @@ stored_words! {
         UserInactive = "user_inactive",
         /// The device is unknown, foreign or revoked.
         DeviceInactive = "device_inactive",
-        /// The KEK is revoked or not of this tenant.
+        /// The KEK is not active, or not of this tenant.
         KekInactive = "kek_inactive",
+        /// The KEK is not disabled, so there is nothing to enable.
+        KekNotDisabled = "kek_not_disabled",
+        /// The destruction was confirmed or cancelled, or its day has passed.
+        DestructionOver = "destruction_over",
+        /// Who asked for the destruction may not confirm it too.
+        SecondAdministratorNeeded = "second_administrator_needed",
+        /// Other records would be lost than the administrators know of.
+        CountChanged = "count_changed",
         /// The tenant has no KEK yet.
         KekMissing = "kek_missing",
         /// The tenant's KEKs changed while the record was being wrapped.
@@ -107,6 +115,12 @@ pub enum Error {
     /// The gate, a policy or a rule said no; recorded.
     #[error("refused: {}", .0.as_str())]
     Refused(Refusal),
+    /// [`Refusal::CountChanged`], with the count as it is now; recorded.
+    #[error("refused: {lost} records would be lost now")]
+    CountChanged {
+        /// Records that nothing could open any more.
+        lost: u64,
+    },
     /// Too many requests.
     #[error("too many requests")]
     RateLimited {

@@ -228,7 +228,7 @@ fields! {
     Ip ip,
     /// The client software, as it names itself.
     Agent agent,
-    /// The record's id.
+    /// The record's id, or how many records.
     Record record,
     /// The reason a person gave.
     Reason reason,

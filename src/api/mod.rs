@@ -2,10 +2,12 @@
 //!
 //! Times are unix milliseconds. Requests refuse members they do not know.
 
+mod destructions;
 mod import;
 mod keks;
 mod rewraps;
 
+pub use destructions::{ConfirmDestruction, Destroyed, Destruction};
 pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, Protect, RegisterKek};
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
@@ -195,6 +197,14 @@ pub struct Revoke {
     /// What.
     pub target: Target,
     /// Why; goes into the log.
+    pub reason: String,
+}
+
+/// Says why.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Because {
+    /// Goes into the log.
     pub reason: String,
 }
 

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::broker::Broker;
-use crate::caller::AdminToken;
+use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::config::{self, Config};
@@ -135,7 +135,7 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
         kms: Kms::new(rooms),
         limits: Limits::new(config.rates),
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
-        admin: AdminToken::new(&config.admin.name, &config.admin_token()?),
+        admins: Administrators::new(config.admin_tokens()?)?,
         public_url: config.public_url.clone(),
         restore_lifetime: Duration::from_secs(config.times.restore_minutes.saturating_mul(60)),
         decoy: DeviceKey::generate_p256().public().clone(),

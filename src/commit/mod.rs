@@ -5,12 +5,14 @@
 
 mod batch;
 mod gate;
+mod keks;
 mod rare;
 mod rewraps;
 mod tree;
 mod view;
 
 pub use gate::{Applied, Change, ReleaseRequest, Rewrap, check_standing};
+pub use keks::KekStep;
 pub use rare::{Rare, RewrapStep, Target};
 pub(crate) use tree::tile_roots;
 
@@ -47,6 +49,9 @@ pub enum CommitError {
         /// Whose log.
         tenant: String,
     },
+    /// The journal could not be emptied: somebody reads an older state of the database.
+    #[error("the database's journal is in use")]
+    JournalInUse,
     /// The committer has stopped.
     #[error("the broker is shutting down")]
     Stopped,
@@ -115,6 +120,8 @@ pub enum Upkeep {
     StoreKey(BrokerKey),
     /// Destroys one of the broker's own keys.
     DestroyKey(Uuid),
+    /// Empties the journal beside the database, so that no copy of what was deleted stays there.
+    EmptyJournal,
 }
 
 /// A proposal on its way, signed for the outcome that is expected.

@@ -1,19 +1,21 @@
 //! The rare changes: what administrators do, and enrolment. Each has a transaction of its own.
 
 use super::gate::Applied;
-use super::{Proposal, rewraps};
+use super::keks as kek_life;
+use super::{KekStep, Proposal, rewraps};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::store::broker_keys::{self, BrokerKey};
+use crate::store::destructions::Stakes;
 use crate::store::devices::{self, Device};
 use crate::store::enrolment_codes::{self, EnrolmentCode};
-use crate::store::keks::{self, Kek, KekState};
+use crate::store::keks::{self, Kek};
 use crate::store::nonces;
 use crate::store::restores::{self, Owner};
 use crate::store::rewraps::Rewrap;
 use crate::store::tenants::{self, Protection, Tenant};
 use crate::store::users::{self, User};
-use crate::store::{Connection, Standing, StoreError, subjects, wraps};
+use crate::store::{Connection, Standing, StoreError, subjects};
 use uuid::Uuid;
 
 /// A rare change of state.
@@ -25,6 +27,19 @@ pub enum Rare {
     RegisterKek(Kek),
     /// The KEKs that wrap from now on.
     Protect(Protection),
+    /// A step in the life of this KEK.
+    StepKek(Uuid, KekStep),
+    /// What a KEK wrapped is destroyed, as another administrator has asked.
+    ConfirmDestruction {
+        /// The order.
+        id: Uuid,
+        /// Who confirms it.
+        actor: String,
+        /// What they know will become of the records.
+        stakes: Stakes,
+    },
+    /// The order to destroy is taken back.
+    CancelDestruction(Uuid),
     /// Records are to be wrapped anew.
     StartRewrap(Rewrap),
     /// A rewrap is paused, resumed or stopped.
@@ -57,6 +72,9 @@ impl Rare {
             Self::CreateTenant(..) | Self::CreateUser(..) => true,
             Self::RegisterKek(_)
             | Self::Protect(_)
+            | Self::StepKek(..)
+            | Self::ConfirmDestruction { .. }
+            | Self::CancelDestruction(_)
             | Self::CreateCode(_)
             | Self::Enrol(..)
             | Self::Revoke(_)
@@ -112,8 +130,13 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
     }
     match &proposal.change {
         Rare::CreateTenant(..) => Ok(Err(Refusal::Taken)),
-        Rare::RegisterKek(kek) => register_kek(db, kek).await,
-        Rare::Protect(protection) => protect(db, tenant, *protection).await,
+        Rare::RegisterKek(kek) => kek_life::register(db, kek).await,
+        Rare::Protect(protection) => kek_life::protect(db, tenant, *protection).await,
+        Rare::StepKek(kek, step) => kek_life::step(db, (tenant, *kek), step, now).await,
+        Rare::ConfirmDestruction { id, actor, stakes } => {
+            kek_life::confirm_destruction(db, (tenant, *id), (actor, *stakes), now).await
+        }
+        Rare::CancelDestruction(id) => kek_life::cancel_destruction(db, (tenant, *id), now).await,
         Rare::StartRewrap(rewrap) => rewraps::start(db, rewrap).await,
         Rare::StepRewrap { id, step, reason } => rewraps::step(db, tenant, (*id, *step), (reason, now)).await,
         Rare::CompleteRewrap(id) => rewraps::complete(db, tenant, *id, now).await,
@@ -143,27 +166,6 @@ async fn create_tenant(
         broker_keys::insert(db, key).await?;
     }
     subjects::insert(db, &tenant.id, "", subject).await?;
-    Ok(Ok(Applied::Done))
-}
-
-async fn register_kek(db: &mut Connection, kek: &Kek) -> Result<Passed, StoreError> {
-    keks::insert(db, kek).await?;
-    if tenants::find(db, &kek.tenant).await?.is_some_and(|tenant| tenant.protection.is_none()) {
-        tenants::protect(db, &kek.tenant, Protection::One(kek.id)).await?;
-    }
-    Ok(Ok(Applied::Done))
-}
-
-async fn protect(db: &mut Connection, tenant: &str, protection: Protection) -> Result<Passed, StoreError> {
-    let ids: Vec<Uuid> = protection.keks().collect();
-    let found = keks::find_all(db, &ids).await?;
-    if found.iter().filter(|kek| kek.tenant == tenant).count() < ids.len() {
-        return Ok(Err(Refusal::Unknown));
-    }
-    if found.iter().any(|kek| kek.state != KekState::Active) {
-        return Ok(Err(Refusal::KekInactive));
-    }
-    tenants::protect(db, tenant, protection).await?;
     Ok(Ok(Applied::Done))
 }
 
@@ -217,21 +219,10 @@ async fn revoke(db: &mut Connection, tenant: &str, target: &Target, now: Timesta
         Target::User(user) => restores::revoke_of(db, tenant, Owner::User(user), now).await?,
         Target::Device(device) => restores::revoke_of(db, tenant, Owner::Device(*device), now).await?,
         Target::Restore(restore) => restores::revoke_of(db, tenant, Owner::Itself(*restore), now).await?,
-        Target::Kek(kek) => revoke_under(db, tenant, *kek, now).await?,
+        Target::Kek(kek) => kek_life::end_restores_under(db, (tenant, *kek), now).await?,
     };
     if ended == 0 && matches!(target, Target::Restore(_)) {
         return Ok(Err(Refusal::Unknown)); // Not there, not this tenant's, or over.
     }
     Ok(Ok(Applied::Revoked { restores: ended, at: now }))
-}
-
-/// Ends the open restores of which any record is under the KEK; others go on.
-async fn revoke_under(db: &mut Connection, tenant: &str, kek: Uuid, now: Timestamp) -> Result<u64, StoreError> {
-    let mut ended = 0;
-    for (restore, asked) in restores::open_of(db, tenant).await? {
-        if wraps::of_records(db, &asked).await?.iter().any(|wrap| wrap.kek == kek) {
-            ended += restores::revoke_of(db, tenant, Owner::Itself(restore), now).await?;
-        }
-    }
-    Ok(ended)
 }

@@ -76,8 +76,11 @@ pub struct Config {
     pub database: Database,
     /// The key that seals the broker's own keys.
     pub root: Root,
-    /// The operator's API token.
+    /// The first administrator.
     pub admin: Admin,
+    /// Further administrators: what needs two people needs one of these.
+    #[serde(default)]
+    pub admins: Vec<Admin>,
     /// Where customers' keys live, by name.
     pub providers: BTreeMap<String, Provider>,
     /// Where events are delivered.
@@ -125,15 +128,18 @@ pub struct Root {
     pub key: String,
 }
 
-/// The operator's API token.
+/// An administrator, by API token.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Admin {
-    /// What events call its bearer.
+    /// What events call the token's bearer.
     #[serde(default = "default_admin")]
     pub name: String,
     token: SecretSource,
 }
+
+/// An administrator's name, and their API token.
+pub type NamedToken = (String, Zeroizing<Vec<u8>>);
 
 /// A secret by reference.
 #[derive(Debug, Deserialize)]
@@ -251,14 +257,17 @@ impl Config {
         read(&self.path(path))
     }
 
-    /// The operator's token: at least 32 bytes.
-    pub fn admin_token(&self) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-        let token = self.secret_bytes(&self.admin.token)?;
-        if token.len() >= 32 {
-            Ok(token)
-        } else {
-            Err(ConfigError::Invalid("`admin.token` must have at least 32 bytes"))
-        }
+    /// Each administrator's name and token, the latter of at least 32 bytes.
+    pub fn admin_tokens(&self) -> Result<Vec<NamedToken>, ConfigError> {
+        let token = |admin: &Admin| {
+            let token = self.secret_bytes(&admin.token)?;
+            if token.len() >= 32 {
+                Ok((admin.name.clone(), token))
+            } else {
+                Err(ConfigError::Invalid("`admin.token` must have at least 32 bytes"))
+            }
+        };
+        std::iter::once(&self.admin).chain(&self.admins).map(token).collect()
     }
 
     /// A secret.

@@ -5,7 +5,7 @@ use crate::api::{self, Page, PageQuery};
 use crate::broker::Broker;
 use crate::commit::Target;
 use crate::error::Error;
-use crate::ops;
+use crate::ops::{self, revoke::Revoked};
 use crate::store::tenants::Protection;
 use crate::store::{devices, records, restores, tenants, users, wraps};
 use axum::extract::State;
@@ -231,13 +231,20 @@ pub(super) async fn revoke(
     Body(ask): Body<api::Revoke>,
 ) -> Created<api::Revoked> {
     detached(async move {
-        let reason: Text<512> =
-            ask.reason.parse().map_err(|_| Error::Malformed("`reason` is not 1 to 512 printable bytes"))?;
+        let reason = reason(&ask.reason)?;
         let done = ops::revoke::revoke(&broker, &admin, &tenant, (target(ask.target), reason.as_str())).await?;
-        let shown = api::Revoked { effective_at: done.effective_at, restores_ended: done.restores_ended };
-        Ok((StatusCode::CREATED, Json(shown)))
+        Ok((StatusCode::CREATED, Json(shown_revoked(done))))
     })
     .await
+}
+
+/// What an administrator says why.
+pub(super) fn reason(text: &str) -> Result<Text<512>, Error> {
+    text.parse().map_err(|_| Error::Malformed("`reason` is not 1 to 512 printable bytes"))
+}
+
+pub(super) fn shown_revoked(done: Revoked) -> api::Revoked {
+    api::Revoked { effective_at: done.effective_at, restores_ended: done.restores_ended }
 }
 
 fn target(target: api::Target) -> Target {

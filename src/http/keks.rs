@@ -1,6 +1,6 @@
 //! The admin API: KEKs.
 
-use super::admin::{Created, Listed, Shared, limit, listed, shown_tenant};
+use super::admin::{Created, Listed, Shared, limit, listed, reason, shown_revoked, shown_tenant};
 use super::request::{Admin, Body, InPath, InQuery, detached};
 use crate::api::{self, Page, PageQuery};
 use crate::error::Error;
@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use protocol::messages::Problem;
+use uuid::Uuid;
 
 /// Registers a KEK, after trying it with a canary.
 #[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", params(("tenant" = String, Path)),
@@ -52,6 +53,42 @@ pub(super) async fn list(
     ops::admin::require_tenant(&broker, &tenant).await?;
     let rows = keks::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
     listed(rows, &query, |kek| kek.id.to_string(), shown_kek)
+}
+
+/// Takes a KEK out of use. When it answers, nothing under it is released until it is enabled again.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/disable", tag = "admin",
+    params(("tenant" = String, Path), ("kek" = Uuid, Path)), request_body = api::Because,
+    responses((status = 201, body = api::Revoked), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn disable(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath((tenant, kek)): InPath<(String, Uuid)>,
+    Body(ask): Body<api::Because>,
+) -> Created<api::Revoked> {
+    detached(async move {
+        let reason = reason(&ask.reason)?;
+        let done = ops::keks::disable(&broker, &admin, &tenant, (kek, reason.as_str())).await?;
+        Ok((StatusCode::CREATED, Json(shown_revoked(done))))
+    })
+    .await
+}
+
+/// Has a disabled KEK used again.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/enable", tag = "admin",
+    params(("tenant" = String, Path), ("kek" = Uuid, Path)), request_body = api::Because,
+    responses((status = 201, body = api::Kek), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn enable(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath((tenant, kek)): InPath<(String, Uuid)>,
+    Body(ask): Body<api::Because>,
+) -> Created<api::Kek> {
+    detached(async move {
+        let reason = reason(&ask.reason)?;
+        let kek = ops::keks::enable(&broker, &admin, &tenant, (kek, reason.as_str())).await?;
+        Ok((StatusCode::CREATED, Json(shown_kek(kek))))
+    })
+    .await
 }
 
 /// Has the tenant's records wrapped under these KEKs from now on.

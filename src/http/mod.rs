@@ -1,6 +1,7 @@
 //! HTTP: routes, parsing, problem documents. No decision is made here.
 
 mod admin;
+mod destructions;
 mod devices;
 mod idle;
 mod import;

@@ -56,6 +56,7 @@ fn describe(error: &Error) -> Described {
         Error::BadNonce => (StatusCode::BAD_REQUEST, Problem::BAD_NONCE, "The nonce is not acceptable"),
         Error::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is no such thing"),
         Error::Refused(refusal) => refused(*refusal),
+        Error::CountChanged { .. } => refused(Refusal::CountChanged),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
         Error::Provider(error) => provider(error),
         Error::Keys(KeyError::Missing(_) | KeyError::Origin(_)) => {
@@ -63,7 +64,7 @@ fn describe(error: &Error) -> Described {
         }
         Error::Keys(KeyError::SubjectErased) => (StatusCode::GONE, "subject_erased", "The person was erased"),
         Error::Store(_)
-        | Error::Commit(CommitError::Database(_))
+        | Error::Commit(CommitError::Database(_) | CommitError::JournalInUse)
         | Error::Keys(KeyError::Root(_) | KeyError::Sealed(_) | KeyError::Store(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", "The database failed; nothing was released")
         }
@@ -82,7 +83,11 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::TenantInactive => (StatusCode::FORBIDDEN, "The tenant is not active"),
         Refusal::UserInactive => (StatusCode::FORBIDDEN, "The user is not active"),
         Refusal::DeviceInactive => (StatusCode::FORBIDDEN, "The device is not active"),
-        Refusal::KekInactive => (StatusCode::FORBIDDEN, "The KEK is disabled or revoked"),
+        Refusal::KekInactive => (StatusCode::FORBIDDEN, "The KEK is disabled, revoked or destroyed"),
+        Refusal::KekNotDisabled => (StatusCode::CONFLICT, "The KEK is not disabled"),
+        Refusal::DestructionOver => (StatusCode::GONE, "The destruction was confirmed or cancelled, or is too old"),
+        Refusal::SecondAdministratorNeeded => (StatusCode::FORBIDDEN, "Another administrator has to confirm"),
+        Refusal::CountChanged => (StatusCode::CONFLICT, "Another number of records would be lost"),
         Refusal::KekMissing => (StatusCode::CONFLICT, "The tenant has no KEK yet"),
         Refusal::ProtectionChanged => (StatusCode::CONFLICT, "The tenant's KEKs have changed; ask again"),
         Refusal::RecordRewrapped => (StatusCode::CONFLICT, "Another has wrapped the record anew"),
@@ -133,6 +138,7 @@ fn detail(error: &Error) -> Option<String> {
         Error::Malformed(what) => Some((*what).into()),
         Error::Payload(malformed) => Some(malformed.to_string()),
         Error::Jws(malformed) => Some(malformed.to_string()),
+        Error::CountChanged { lost } => Some(format!("{lost} records would be lost now")),
         Error::Unproven
         | Error::UrlMismatch
         | Error::BadNonce
@@ -164,6 +170,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::BadNonce
         | Error::NotFound
         | Error::Refused(_)
+        | Error::CountChanged { .. }
         | Error::Provider(_)
         | Error::Keys(_) => None,
     }

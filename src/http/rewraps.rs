@@ -36,7 +36,8 @@ pub(super) async fn start(
 }
 
 /// The tenant's rewraps.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/rewraps", tag = "admin", params(("tenant" = String, Path), PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/rewraps", tag = "admin", operation_id = "rewraps",
+    params(("tenant" = String, Path), PageQuery),
     responses((status = 200, body = Page<api::Rewrap>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn list(
     State(broker): Shared,

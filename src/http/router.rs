@@ -1,7 +1,7 @@
 //! The table of contents: one line per route.
 
 use super::operations::Health;
-use super::{admin, devices, import, keks, log, operations, records, restores, rewraps};
+use super::{admin, destructions, devices, import, keks, log, operations, records, restores, rewraps};
 use crate::broker::Broker;
 use crate::error::Error;
 use ::metrics::{counter, histogram};
@@ -33,6 +33,12 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(admin::create_tenant, admin::tenants))
         .routes(routes!(keks::register, keks::list))
         .routes(routes!(keks::protect))
+        .routes(routes!(keks::disable))
+        .routes(routes!(keks::enable))
+        .routes(routes!(destructions::request))
+        .routes(routes!(destructions::list))
+        .routes(routes!(destructions::confirm))
+        .routes(routes!(destructions::cancel))
         .routes(routes!(import::parameters))
         .routes(routes!(import::import))
         .routes(routes!(rewraps::start, rewraps::list))

@@ -5,7 +5,7 @@ use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::commit::{Applied, Rare, Target};
 use crate::error::Error;
-use crate::store::{devices, restores, users};
+use crate::store::{devices, keks, restores, users};
 use audit::event::{Event, Kind, Outcome};
 
 /// What a revocation did.
@@ -28,9 +28,17 @@ pub async fn revoke(
     let event = event.reason(reason);
     let proposal = proposal(tenant, admin, Rare::Revoke(target), event);
     let committed = broker.committer.commit_rare(super::admin::about(proposal, subject)).await?;
-    match committed.applied {
-        Applied::Revoked { restores, at } => Ok(Revoked { effective_at: at, restores_ended: restores }),
-        Applied::Done | Applied::Restore(_) => Err(Error::Interrupted),
+    committed.applied.try_into()
+}
+
+impl TryFrom<Applied> for Revoked {
+    type Error = Error;
+
+    fn try_from(applied: Applied) -> Result<Self, Error> {
+        match applied {
+            Applied::Revoked { restores, at } => Ok(Self { effective_at: at, restores_ended: restores }),
+            Applied::Done | Applied::Restore(_) => Err(Error::Interrupted),
+        }
     }
 }
 
@@ -50,7 +58,10 @@ async fn event(broker: &Broker, tenant: &str, target: &Target) -> Result<(Event,
             let own = restores::find(&mut db, *id).await?.filter(|restore| restore.tenant == tenant);
             (event(Kind::RestoreRevoked).correlation(*id), own.map(|restore| restore.user))
         }
-        Target::Kek(id) => (event(Kind::KekDisabled).kek(id.to_string(), 1), None),
+        Target::Kek(id) => {
+            let own = keks::find(&mut db, *id).await?.filter(|kek| kek.tenant == tenant);
+            (event(Kind::KekRevoked).kek(id.to_string(), own.map_or(0, |kek| kek.version)), None)
+        }
     };
     Ok(match user {
         Some(user) => (event.user(&*user), user),

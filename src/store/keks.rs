@@ -84,7 +84,14 @@ pub(crate) async fn insert(db: &mut Connection, kek: &Kek) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Takes a KEK away for good, unless it is destroyed.
 pub(crate) async fn revoke(db: &mut Connection, tenant: &str, id: Uuid) -> Result<bool, StoreError> {
-    let sql = "UPDATE keks SET state = 'revoked' WHERE tenant = $1 AND id = $2";
+    let sql = "UPDATE keks SET state = 'revoked' WHERE tenant = $1 AND id = $2 AND state <> 'destroyed'";
     Ok(sqlx::query(sql).bind(tenant).bind(id.to_string()).execute(db).await?.rows_affected() == 1)
+}
+
+pub(crate) async fn set_state(db: &mut Connection, id: Uuid, state: KekState) -> Result<(), StoreError> {
+    let sql = "UPDATE keks SET state = $1 WHERE id = $2";
+    sqlx::query(sql).bind(state.as_str()).bind(id.to_string()).execute(db).await?;
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod broker_keys;
 pub(crate) mod cursors;
+pub(crate) mod destructions;
 pub(crate) mod devices;
 pub(crate) mod enrolment_codes;
 pub(crate) mod keks;
@@ -87,6 +88,13 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Moves the write-ahead log into the database file and empties it: what was overwritten there is gone here too.
+/// `false` while somebody reads.
+pub(crate) async fn empty_journal(db: &mut Connection) -> Result<bool, StoreError> {
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(db).await?;
+    Ok(column::<i64>(&row, "busy")? == 0)
 }
 
 /// Takes `<path>.lock`. A file of its own: SQLite's locks on the database would be lost with any other handle to it.

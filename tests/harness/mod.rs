@@ -20,6 +20,8 @@ use tempfile::TempDir;
 
 /// The program under test.
 pub const KEYFOLD: &str = env!("CARGO_BIN_EXE_keyfold");
+/// The token of the second administrator, where there is one.
+pub const SECOND_TOKEN: &str = "the token of an administrator who confirms what others ask for";
 /// The tenant that [`Broker::with_tenant`] makes, and its KEK's name in the software keystore.
 pub const TENANT: &str = "acme";
 
@@ -56,9 +58,15 @@ impl Broker {
         let defaults = fs::read_to_string(&config).unwrap()
             + "\n[rates]\ndevice_per_second = 100000\ntenant_per_second = 100000\nfailures_per_minute = 100000\n";
         fs::write(&config, edit(defaults)).unwrap();
+        fs::write(dir.join("second-token"), SECOND_TOKEN).unwrap();
         let roots = Certificate::from_pem_bundle(&fs::read(dir.join("ca.pem")).unwrap()).unwrap();
         let http = Client::builder().tls_certs_only(roots).timeout(Duration::from_secs(60)).build().unwrap();
         Self { folder, process: None, http, port }
+    }
+
+    /// Has a second administrator in the configuration.
+    pub fn with_two_administrators(config: &str) -> String {
+        format!("{config}\n[[admins]]\nname = \"second\"\ntoken = {{ file = \"second-token\" }}\n")
     }
 
     /// Runs the program, under `wrapper` where there is one (`strace -f ..`, `faketime ..`), and waits until it is ready.
@@ -157,6 +165,13 @@ impl Broker {
             None => self.http.get(url),
         };
         let answer = request.bearer_auth(self.token()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// [`Self::admin`] by the second administrator of [`Self::with_two_administrators`].
+    pub async fn second_admin(&self, path: &str, body: Value) -> (u16, Value) {
+        let url = self.url(&format!("/v1/admin/tenants{path}"));
+        let answer = self.http.post(url).json(&body).bearer_auth(SECOND_TOKEN).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
     }
 

@@ -45,7 +45,7 @@ const TARGETS: [(&str, u16, &str, &str, u64); 5] = [
     ("user", 403, "user_inactive", "user.revoked", 2),
     ("tenant", 403, "tenant_inactive", "tenant.revoked", 2),
     ("restore", 410, "restore_over", "restore.revoked", 1),
-    ("kek", 410, "restore_over", "kek.disabled", 2),
+    ("kek", 410, "restore_over", "kek.revoked", 2),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,11 +58,17 @@ kinds! {
     KekImported "kek.imported",
     /// A KEK has a new version.
     KekRotated "kek.rotated",
-    /// A KEK was disabled.
+    /// A KEK was disabled: it opens nothing until it is enabled again.
     KekDisabled "kek.disabled",
     /// A disabled KEK is used again.
     KekEnabled "kek.enabled",
-    /// A KEK was destroyed.
+    /// A KEK was revoked: it never opens anything again.
+    KekRevoked "kek.revoked",
+    /// An administrator asks that what a KEK wrapped be destroyed; another has to confirm it.
+    KekDestructionRequested "kek.destruction_requested",
+    /// The destruction was taken back.
+    KekDestructionCancelled "kek.destruction_cancelled",
+    /// What a KEK wrapped was destroyed.
     KekDestroyed "kek.destroyed",
     /// A user was created.
     UserCreated "user.created",

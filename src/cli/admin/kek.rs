@@ -4,7 +4,9 @@ use super::client::Client;
 use super::import;
 use crate::api;
 use crate::cli::{Failure, output};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Kek {
@@ -28,6 +30,52 @@ pub(super) enum Kek {
         /// The tenant.
         tenant: String,
     },
+    /// Take a KEK out of use: nothing under it is released until it is enabled again.
+    Disable(Because),
+    /// Use a disabled KEK again.
+    Enable(Because),
+    /// Ask that what a KEK wrapped be destroyed; prints what would be lost. Another administrator has to confirm it.
+    Destroy(Because),
+    /// List a tenant's destructions, those that wait for a confirmation too.
+    Destructions {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Confirm a destruction that another administrator asked for, within a day. Nothing can undo this.
+    Confirm {
+        /// The tenant.
+        tenant: String,
+        /// The destruction.
+        id: Uuid,
+        /// How many records will be lost, as `destroy` said.
+        #[arg(long)]
+        records: u64,
+    },
+    /// Take a destruction back that was not confirmed yet.
+    Cancel {
+        /// The tenant.
+        tenant: String,
+        /// The destruction.
+        id: Uuid,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Because {
+    /// The tenant.
+    tenant: String,
+    /// The KEK.
+    id: Uuid,
+    /// Why; goes into the log.
+    #[arg(long)]
+    reason: String,
+}
+
+impl Because {
+    async fn post<T: DeserializeOwned>(self, client: &Client, step: &str) -> Result<T, Failure> {
+        let Self { tenant, id, reason } = self;
+        client.post(&format!("{tenant}/keks/{id}/{step}"), &api::Because { reason }).await
+    }
 }
 
 impl Kek {
@@ -47,6 +95,60 @@ impl Kek {
                 };
                 client.list(&format!("{tenant}/keks"), &["KEK", "PROVIDER", "KEY", "STATE", "REGISTERED"], row).await
             }
+            Self::Disable(because) => {
+                let done: api::Revoked = because.post(client, "disable").await?;
+                client.show(&done, |done| {
+                    let at = output::time(done.effective_at);
+                    format!("disabled, effective {at}; {} open restores ended", done.restores_ended)
+                })
+            }
+            Self::Enable(because) => {
+                let kek: api::Kek = because.post(client, "enable").await?;
+                client.show(&kek, |kek| kek.state.clone())
+            }
+            Self::Destroy(because) => {
+                let asked: api::Destruction = because.post(client, "destructions").await?;
+                client.show(&asked, requested)
+            }
+            Self::Destructions { tenant } => {
+                client.list(&format!("{tenant}/destructions"), DESTRUCTIONS, destruction).await
+            }
+            Self::Confirm { tenant, id, records } => {
+                let ask = api::ConfirmDestruction { records };
+                let done: api::Destroyed = client.post(&format!("{tenant}/destructions/{id}/confirm"), &ask).await?;
+                client.show(&done, |done| {
+                    let api::Destroyed { lost, kept, restores_ended, .. } = done;
+                    format!("destroyed: {lost} records lost, {kept} kept, {restores_ended} open restores ended")
+                })
+            }
+            Self::Cancel { tenant, id } => {
+                let order: api::Destruction =
+                    client.post(&format!("{tenant}/destructions/{id}/cancel"), &serde_json::json!({})).await?;
+                client.show(&order, |order| order.state.clone())
+            }
         }
     }
+}
+
+fn requested(asked: &api::Destruction) -> String {
+    let api::Destruction { id, lost, kept, expires_at, .. } = asked;
+    let warning = match asked.wraps_new_records {
+        Some(true) => {
+            "\nnew records go under this KEK: protect the tenant with others first, or nothing can be wrapped"
+        }
+        Some(false) | None => "",
+    };
+    let until = output::time(*expires_at);
+    format!(
+        "{lost} records will be lost, {kept} stay openable; before {until} another administrator runs:\n\
+         keyfold admin kek confirm TENANT {id} --records {lost}{warning}"
+    )
+}
+
+const DESTRUCTIONS: &[&str] = &["DESTRUCTION", "KEK", "STATE", "LOST", "KEPT", "ASKED BY", "BEFORE", "REASON"];
+
+fn destruction(order: &api::Destruction) -> Vec<String> {
+    let api::Destruction { id, kek, reason, requested_by, state, lost, kept, expires_at, .. } = order.clone();
+    let (lost, kept) = (lost.to_string(), kept.to_string());
+    vec![id.to_string(), kek.to_string(), state, lost, kept, requested_by, output::time(expires_at), reason]
 }

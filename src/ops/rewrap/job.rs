@@ -299,6 +299,7 @@ impl From<Error> for Obstacle {
             | Error::RateLimited { .. } => Self::Passing,
             // What only requests can be told.
             Error::Malformed(_)
+            | Error::CountChanged { .. }
             | Error::Jws(_)
             | Error::Payload(_)
             | Error::UrlMismatch

@@ -81,6 +81,20 @@ CREATE TABLE wraps (
 );
 CREATE INDEX wraps_of_kek ON wraps (kek, kek_version, slot, record);
 
+-- Orders to destroy what a KEK wrapped; each waits for another administrator.
+CREATE TABLE destructions (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  kek              TEXT   NOT NULL,
+  reason           TEXT   NOT NULL,
+  requested_by     TEXT   NOT NULL,
+  state            TEXT   NOT NULL,
+  lost             BIGINT NOT NULL,
+  kept             BIGINT NOT NULL,
+  requested_at     BIGINT NOT NULL
+);
+CREATE INDEX destructions_of_tenant ON destructions (tenant, id);
+
 CREATE TABLE restores (
   id               TEXT   NOT NULL PRIMARY KEY,
   tenant           TEXT   NOT NULL,

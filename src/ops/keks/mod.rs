@@ -1,11 +1,14 @@
 //! The life of a KEK, as administrators lead it.
 
+pub mod destroy;
+
 use super::admin::{proposal, require_tenant};
+use super::revoke::Revoked;
 use crate::broker::Broker;
 use crate::caller::AdminCaller;
-use crate::commit::Rare;
+use crate::commit::{KekStep, Rare};
 use crate::error::Error;
-use crate::store::keks::{Kek, KekState};
+use crate::store::keks::{self, Kek, KekState};
 use crate::store::tenants::{Protection, Tenant};
 use audit::event::{Event, Kind, Outcome};
 use providers::{Context, Error as ProviderError, KeyState};
@@ -71,4 +74,38 @@ pub async fn protect(
     let event = Event::new(Kind::TenantProtectionChanged, Outcome::OK).policy(ids.join(", "));
     broker.committer.commit_rare(proposal(tenant, admin, Rare::Protect(protection), event)).await?;
     require_tenant(broker, tenant).await
+}
+
+/// Takes a KEK out of use until it is enabled again. When this answers, nothing under it is released any more.
+pub async fn disable(
+    broker: &Broker,
+    admin: &AdminCaller,
+    tenant: &str,
+    (id, reason): (Uuid, &str),
+) -> Result<Revoked, Error> {
+    let event = event(Kind::KekDisabled, &find(broker, tenant, id).await?).reason(reason);
+    let proposal = proposal(tenant, admin, Rare::StepKek(id, KekStep::Disable), event);
+    broker.committer.commit_rare(proposal).await?.applied.try_into()
+}
+
+/// Has a disabled KEK used again.
+pub async fn enable(
+    broker: &Broker,
+    admin: &AdminCaller,
+    tenant: &str,
+    (id, reason): (Uuid, &str),
+) -> Result<Kek, Error> {
+    let event = event(Kind::KekEnabled, &find(broker, tenant, id).await?).reason(reason);
+    broker.committer.commit_rare(proposal(tenant, admin, Rare::StepKek(id, KekStep::Enable), event)).await?;
+    find(broker, tenant, id).await
+}
+
+/// The tenant's KEK.
+pub async fn find(broker: &Broker, tenant: &str, id: Uuid) -> Result<Kek, Error> {
+    let found = keks::find(&mut *broker.store.reader().await?, id).await?;
+    found.filter(|kek| kek.tenant == tenant).ok_or(Error::NotFound)
+}
+
+fn event(kind: Kind, kek: &Kek) -> Event {
+    Event::new(kind, Outcome::OK).kek(kek.id.to_string(), kek.version).provider(&*kek.provider)
 }

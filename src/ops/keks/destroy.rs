@@ -1,0 +1,96 @@
+//! Crypto-shredding: one administrator asks, another confirms, and what a KEK wrapped is gone.
+
+use super::{event, find};
+use crate::broker::Broker;
+use crate::caller::AdminCaller;
+use crate::commit::{KekStep, Rare, Upkeep};
+use crate::error::{Error, Refusal};
+use crate::ops::admin::{proposal, require_tenant};
+use crate::ops::revoke::Revoked;
+use crate::store::destructions::{self, Destruction, DestructionState, Stakes};
+use audit::event::{Event, Kind};
+use uuid::Uuid;
+
+/// An order to destroy, and whether the tenant can still wrap without the KEK.
+#[derive(Debug)]
+pub struct Requested {
+    /// The order, with what it would do.
+    pub order: Destruction,
+    /// The tenant's new records go under this KEK: once it is destroyed, nothing is wrapped until others are named.
+    pub wraps_new_records: bool,
+}
+
+/// Counts what would be lost and keeps the order for another administrator. Nothing else happens.
+pub async fn request(
+    broker: &Broker,
+    admin: &AdminCaller,
+    tenant: &str,
+    (kek, reason): (Uuid, &str),
+) -> Result<Requested, Error> {
+    let protection = require_tenant(broker, tenant).await?.protection;
+    let kek = find(broker, tenant, kek).await?;
+    let order = Destruction {
+        id: Uuid::now_v7(),
+        tenant: tenant.into(),
+        kek: kek.id,
+        reason: reason.into(),
+        requested_by: admin.actor.clone(),
+        state: DestructionState::Requested,
+        stakes: destructions::stakes(&mut *broker.store.reader().await?, kek.id).await?,
+        requested_at: broker.clock.now(),
+    };
+    let event = described(event(Kind::KekDestructionRequested, &kek), &order, order.stakes);
+    let change = Rare::StepKek(kek.id, KekStep::RequestDestruction(order.clone()));
+    broker.committer.commit_rare(proposal(tenant, admin, change, event)).await?;
+    let wraps_new_records = protection.is_some_and(|protection| protection.keks().any(|id| id == kek.id));
+    Ok(Requested { order, wraps_new_records })
+}
+
+/// Destroys what the KEK wrapped, if `admin` is not who asked and `lost` is the count of records that nothing would
+/// open any more. When this answers, neither database nor journal holds them.
+pub async fn confirm(
+    broker: &Broker,
+    admin: &AdminCaller,
+    tenant: &str,
+    (id, lost): (Uuid, u64),
+) -> Result<(Stakes, Revoked), Error> {
+    let order = order(broker, tenant, id).await?;
+    let kept = destructions::stakes(&mut *broker.store.reader().await?, order.kek).await?.kept;
+    let stakes = Stakes { lost, kept };
+    let event = described(event(Kind::KekDestroyed, &find(broker, tenant, order.kek).await?), &order, stakes);
+    let change = Rare::ConfirmDestruction { id, actor: admin.actor.clone(), stakes };
+    let committed = match broker.committer.commit_rare(proposal(tenant, admin, change, event)).await {
+        Err(Error::Refused(Refusal::CountChanged)) => {
+            let now = destructions::stakes(&mut *broker.store.reader().await?, order.kek).await?;
+            return Err(Error::CountChanged { lost: now.lost });
+        }
+        committed => committed?,
+    };
+    empty_journal(broker).await;
+    Ok((stakes, committed.applied.try_into()?))
+}
+
+/// Takes an order back.
+pub async fn cancel(broker: &Broker, admin: &AdminCaller, tenant: &str, id: Uuid) -> Result<Destruction, Error> {
+    let asked = order(broker, tenant, id).await?;
+    let event =
+        described(event(Kind::KekDestructionCancelled, &find(broker, tenant, asked.kek).await?), &asked, asked.stakes);
+    broker.committer.commit_rare(proposal(tenant, admin, Rare::CancelDestruction(id), event)).await?;
+    order(broker, tenant, id).await
+}
+
+async fn order(broker: &Broker, tenant: &str, id: Uuid) -> Result<Destruction, Error> {
+    destructions::find(&mut *broker.store.reader().await?, tenant, id).await?.ok_or(Error::NotFound)
+}
+
+fn described(event: Event, order: &Destruction, stakes: Stakes) -> Event {
+    let counts = format!("{} lost, {} kept", stakes.lost, stakes.kept);
+    event.correlation(order.id).reason(&*order.reason).record(counts)
+}
+
+/// The records are gone whatever becomes of this; only older copies of their pages may be left in the journal.
+async fn empty_journal(broker: &Broker) {
+    if let Err(error) = broker.committer.upkeep(Upkeep::EmptyJournal).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the journal still holds what was destroyed");
+    }
+}
