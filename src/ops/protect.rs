@@ -4,6 +4,7 @@ use super::restore::kind;
 use super::wrap::user_id;
 use crate::broker::Broker;
 use crate::error::{Error, Refusal};
+use crate::kms::Kms;
 use crate::store::StoreError;
 use crate::store::keks::{self, Kek, KekState};
 use crate::store::records::RecordSummary;
@@ -53,7 +54,7 @@ pub(super) fn context_of(tenant: &str, record: &RecordSummary) -> Result<record:
 
 /// Wraps the secret, or a share of it, under each KEK.
 pub(super) async fn wrap(
-    broker: &Broker,
+    kms: &Kms,
     keks: &[(Slot, Kek)],
     (record, secret, context): (Uuid, &Secret, &Context),
 ) -> Result<Vec<Wrap>, ProviderError> {
@@ -65,17 +66,41 @@ pub(super) async fn wrap(
     };
     let mut wraps = Vec::with_capacity(keks.len());
     for (slot, kek) in keks {
-        let wrapped = broker.kms.wrap(kek, part(*slot), context).await?;
-        wraps.push(Wrap {
-            record,
-            slot: *slot,
-            kek: kek.id,
-            kek_version: kek.version,
-            vendor_version: wrapped.version,
-            wrapped: wrapped.bytes,
-        });
+        let wrapped = kms.wrap(kek, part(*slot), context).await?;
+        wraps.push(stored((record, *slot), kek, wrapped));
     }
     Ok(wraps)
+}
+
+fn stored((record, slot): (Uuid, Slot), kek: &Kek, wrapped: Wrapped) -> Wrap {
+    Wrap {
+        record,
+        slot,
+        kek: kek.id,
+        kek_version: kek.version,
+        vendor_version: wrapped.version,
+        wrapped: wrapped.bytes,
+    }
+}
+
+fn vendors(wrap: &Wrap) -> Wrapped {
+    Wrapped { bytes: wrap.wrapped.clone(), version: wrap.vendor_version.clone() }
+}
+
+/// Moves the wrap to another key or version inside the vendor, where both KEKs are one vendor's that can: no plaintext
+/// leaves it. `None` where that cannot be done.
+pub(super) async fn rewrap(
+    kms: &Kms,
+    from: &[(Wrap, Kek)],
+    to: &[(Slot, Kek)],
+    context: &Context,
+) -> Option<Result<Vec<Wrap>, ProviderError>> {
+    let ([(wrap, old)], [(slot, kek)]) = (from, to) else { return None };
+    if (wrap.slot, *slot) != (Slot::Whole, Slot::Whole) {
+        return None;
+    }
+    let wrapped = kms.rewrap(old, kek, &vendors(wrap), context).await?;
+    Some(wrapped.map(|wrapped| vec![stored((wrap.record, *slot), kek, wrapped)]))
 }
 
 /// A secret, and the KEKs that opened it.
@@ -89,24 +114,24 @@ pub(super) struct Opened<'w> {
 /// Only a KEK that cannot be used or reached is stood in for. [`ProviderError::Mismatch`] means that somebody has touched
 /// the wrap: that must be seen.
 pub(super) async fn open<'w>(
-    broker: &Broker,
+    kms: &Kms,
     wraps: &'w [(Wrap, Kek)],
     context: &Context,
 ) -> Result<Opened<'w>, ProviderError> {
     let in_slot = |slot| wraps.iter().find(|(wrap, _)| wrap.slot == slot);
     if let (Some(first), Some(second)) = (in_slot(Slot::First), in_slot(Slot::Second)) {
-        let (one, other) = (unwrap(broker, first, context).await?, unwrap(broker, second, context).await?);
+        let (one, other) = (unwrap(kms, first, context).await?, unwrap(kms, second, context).await?);
         let secret = Secret::from_shares(&one, &other).ok_or(ProviderError::Mismatch)?;
         return Ok(Opened { secret, by: vec![&first.1, &second.1] });
     }
     let whole = in_slot(Slot::Whole).ok_or(ProviderError::NoSuchKey)?;
-    let failure = match unwrap(broker, whole, context).await {
+    let failure = match unwrap(kms, whole, context).await {
         Ok(secret) => return Ok(Opened { secret, by: vec![&whole.1] }),
         Err(failure) => failure,
     };
     match in_slot(Slot::Standby) {
         Some(standby) if may_be_stood_in_for(&failure) && standby.1.state == KekState::Active => {
-            let secret = unwrap(broker, standby, context).await?;
+            let secret = unwrap(kms, standby, context).await?;
             Ok(Opened { secret, by: vec![&standby.1] })
         }
         Some(_) | None => Err(failure),
@@ -115,22 +140,21 @@ pub(super) async fn open<'w>(
 
 /// Opens every wrap that there is, each by its own KEK; gives back each KEK that failed, and how.
 pub(super) async fn try_each<'w>(
-    broker: &Broker,
+    kms: &Kms,
     wraps: &'w [(Wrap, Kek)],
     context: &Context,
 ) -> Vec<(&'w Kek, ProviderError)> {
     let mut failed = Vec::new();
     for one in wraps {
-        if let Err(error) = unwrap(broker, one, context).await {
+        if let Err(error) = unwrap(kms, one, context).await {
             failed.push((&one.1, error));
         }
     }
     failed
 }
 
-async fn unwrap(broker: &Broker, (wrap, kek): &(Wrap, Kek), context: &Context) -> Result<Secret, ProviderError> {
-    let wrapped = Wrapped { bytes: wrap.wrapped.clone(), version: wrap.vendor_version.clone() };
-    broker.kms.unwrap(kek, &wrapped, context).await
+async fn unwrap(kms: &Kms, (wrap, kek): &(Wrap, Kek), context: &Context) -> Result<Secret, ProviderError> {
+    kms.unwrap(kek, &vendors(wrap), context).await
 }
 
 fn may_be_stood_in_for(failure: &ProviderError) -> bool {

@@ -42,7 +42,7 @@ pub async fn wrap(broker: &Broker, caller: &DeviceCaller, wrap: Wrap) -> Result<
     }
     let event = protect::name_keks(event.policy(policies), keks.iter().map(|(_, kek)| kek));
     let context = providers::Context::new(*name.context().as_bytes());
-    let wraps = match protect::wrap(broker, &keks, (wrap.record, &secret, &context)).await {
+    let wraps = match protect::wrap(&broker.kms, &keks, (wrap.record, &secret, &context)).await {
         Ok(wraps) => wraps,
         Err(error) => return Err(fail(&attempt, event, error).await),
     };

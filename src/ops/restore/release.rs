@@ -134,7 +134,7 @@ async fn unwrap_and_seal<'r>(
     let mut first = None;
     for Restorable { record, wraps, .. } in records {
         let context = protect::context_of(&record.tenant, &record.summary())?;
-        let opened = protect::open(broker, wraps, &providers::Context::new(*context.as_bytes())).await?;
+        let opened = protect::open(&broker.kms, wraps, &providers::Context::new(*context.as_bytes())).await?;
         let secret = WrappingSecret::try_from(opened.secret).map_err(|_| providers::Error::Mismatch)?;
         first.get_or_insert(opened.by);
         let payload = secret.payload(&context);

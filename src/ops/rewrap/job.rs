@@ -2,17 +2,16 @@
 //!
 //! It keeps no place of its own: what is left to do is what the wraps say, so it may be killed at any moment.
 
-use super::{event, wanted};
+use super::{event, record, wanted};
 use crate::broker::Broker;
-use crate::commit::{Change, Proposal, Rare, Rewrap as Swap, RewrapStep};
+use crate::commit::{Proposal, Rare, RewrapStep};
 use crate::error::{Error, Refusal};
 use crate::kms;
-use crate::ops::protect;
 use crate::store::keks::Kek;
 use crate::store::records::{self, RecordSummary};
 use crate::store::rewraps::{self, Rewrap, RewrapState};
 use crate::store::wraps::{self, Wrap};
-use audit::event::{Event, Exposure, Kind, Outcome};
+use audit::event::{Event, Kind, Outcome};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::{counter, gauge};
 use std::collections::{BTreeMap, HashMap};
@@ -172,17 +171,18 @@ impl Job {
 
     async fn deal_with(&mut self, ids: &[Uuid]) -> Result<(), Obstacle> {
         let mut tasks = JoinSet::new();
-        for (record, wraps) in self.load(ids).await? {
+        for (due, wraps) in self.load(ids).await? {
             if let Some(rate) = &self.rate {
                 rate.until_ready().await;
             }
-            let (broker, tenant, stage) = (self.broker.clone(), self.tenant.clone(), self.stage);
+            let (broker, kms) = (self.broker.clone(), self.broker.kms.background());
+            let (tenant, stage) = (self.tenant.clone(), self.stage);
             tasks.spawn(async move {
                 let done = match stage {
-                    Stage::Rewrap => rewrap(&broker, &tenant, &record, &wraps).await,
-                    Stage::Verify => verify(&broker, &tenant, &record, &wraps).await,
+                    Stage::Rewrap => record::rewrap((&broker, &kms), &tenant, &due, &wraps).await,
+                    Stage::Verify => record::verify((&broker, &kms), &tenant, &due, &wraps).await,
                 };
-                (record.id, done)
+                (due.id, done)
             });
         }
         self.settle(tasks).await
@@ -308,70 +308,4 @@ impl From<Error> for Obstacle {
             | Error::BadNonce => Self::Lasting("broken"),
         }
     }
-}
-
-/// Out of the KEKs that it is under, and under those that its tenant wants now.
-async fn rewrap(broker: &Broker, tenant: &str, record: &RecordSummary, from: &[(Wrap, Kek)]) -> Result<(), Error> {
-    broker.disk.check()?;
-    let context = providers::Context::new(*protect::context_of(tenant, record)?.as_bytes());
-    let keks = protect::keks_of(broker, crate::ops::admin::require_tenant(broker, tenant).await?.protection).await?;
-    let rewrapped = async {
-        let opened = protect::open(broker, from, &context).await?;
-        protect::wrap(broker, &keks, (record.id, &opened.secret, &context)).await
-    };
-    let to = match rewrapped.await {
-        Ok(to) => to,
-        Err(error) => return Err(failed(broker, tenant, record, error).await),
-    };
-    let swap = Swap { record: record.id, from: sorted(from), to };
-    let event = protect::name_keks(about(Kind::RecordRewrapped, record), keks.iter().map(|(_, kek)| kek));
-    let event = event.exposure(Exposure::PlaintextInBroker);
-    broker.committer.commit(change(tenant, record, Change::Rewrap(swap), event)).await?;
-    Ok(())
-}
-
-/// Opens every wrap of the record, and lets go of what was in it.
-async fn verify(broker: &Broker, tenant: &str, record: &RecordSummary, wraps: &[(Wrap, Kek)]) -> Result<(), Error> {
-    let context = providers::Context::new(*protect::context_of(tenant, record)?.as_bytes());
-    match protect::try_each(broker, wraps, &context).await.into_iter().next() {
-        None => Ok(()),
-        Some((_, error)) => Err(failed(broker, tenant, record, error).await),
-    }
-}
-
-/// A wrap that does not belong to its record is an event, for somebody has touched it; the rest may pass.
-async fn failed(broker: &Broker, tenant: &str, record: &RecordSummary, error: providers::Error) -> Error {
-    if !matches!(error, providers::Error::Mismatch) {
-        return Error::Provider(error);
-    }
-    counter!("keyfold_findings_total", "rule" => "wrapped_mismatch").increment(1);
-    let mut finding = about(Kind::FindingRaised, record);
-    finding.outcome = Outcome::from_static("wrapped_mismatch");
-    match broker.committer.commit(change(tenant, record, Change::Remark, finding)).await {
-        Ok(_) => Error::Provider(error),
-        Err(unrecorded) => unrecorded,
-    }
-}
-
-fn about(kind: Kind, record: &RecordSummary) -> Event {
-    Event::new(kind, Outcome::OK).record(record.id.to_string()).user(record.user.clone()).correlation(record.id)
-}
-
-fn change(tenant: &str, record: &RecordSummary, change: Change, event: Event) -> Proposal<Change> {
-    Proposal {
-        tenant: tenant.into(),
-        nonce: None,
-        principal: None,
-        change,
-        event,
-        refused_as: Kind::RewrapDenied,
-        subject: record.user.clone(),
-    }
-}
-
-/// In the order of the database, which the gate compares with.
-fn sorted(wraps: &[(Wrap, Kek)]) -> Vec<Wrap> {
-    let mut wraps: Vec<Wrap> = wraps.iter().map(|(wrap, _)| wrap.clone()).collect();
-    wraps.sort_by_key(|wrap| wrap.slot.as_str());
-    wraps
 }

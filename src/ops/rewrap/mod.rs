@@ -1,6 +1,7 @@
 //! Bringing records under the KEKs that their tenant wants: begun, paused, resumed and stopped by administrators.
 
 mod job;
+mod record;
 
 pub use job::run_all;
 
