@@ -194,3 +194,40 @@ fn default_certificate() -> String {
 fn service_account_token() -> SecretSource {
     SecretSource::File("/var/run/secrets/kubernetes.io/serviceaccount/token".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Login, Provider};
+    use crate::config::SecretSource;
+
+    fn parse(login: &str) -> Result<Provider, toml::de::Error> {
+        toml::from_str(&format!("type = \"openbao\"\naddress = \"https://bao.example:8200\"\nlogin = {{ {login} }}\n"))
+    }
+
+    fn mount(login: &str) -> Option<String> {
+        let Ok(Provider::Openbao { login, .. }) = parse(login) else { panic!("{login} is not read") };
+        match login {
+            Login::Token { .. } => None,
+            Login::AppRole { mount, .. }
+            | Login::Jwt { mount, .. }
+            | Login::Kubernetes { mount, jwt: SecretSource::File(_), .. }
+            | Login::Certificate { mount, .. } => Some(mount),
+            Login::Kubernetes { jwt: SecretSource::Env(_) | SecretSource::Credential(_), .. } => panic!("no file"),
+        }
+    }
+
+    #[test]
+    fn a_login_needs_little_and_takes_nothing_else() {
+        let secret = r#"{ file = "f" }"#;
+        let app_role = format!(r#"method = "app_role", role_id = "r", secret_id = {secret}"#);
+        assert_eq!(mount(&format!(r#"method = "token", token = {secret}"#)), None);
+        assert_eq!(mount(&app_role).as_deref(), Some("approle"));
+        assert_eq!(mount(&format!(r#"method = "jwt", role = "r", jwt = {secret}"#)).as_deref(), Some("jwt"));
+        assert_eq!(mount(r#"method = "kubernetes", role = "r""#).as_deref(), Some("kubernetes"));
+        let certificate = format!(r#"method = "certificate", mount = "tls", certificate = "c", key = {secret}"#);
+        assert_eq!(mount(&certificate).as_deref(), Some("tls"));
+        for wrong in [format!("{app_role}, token = {secret}"), app_role.replace("app_role", "ldap"), String::new()] {
+            assert!(parse(&wrong).is_err(), "{wrong}");
+        }
+    }
+}

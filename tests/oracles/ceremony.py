@@ -1,8 +1,9 @@
-"""A provider's side of a BYOK ceremony, on nothing but the `cryptography` package: one JSON request, one JSON answer."""
+"""Both sides of a BYOK ceremony, on nothing but the `cryptography` package: one JSON request, one JSON answer."""
 
 import base64
 import hashlib
 import json
+import os
 import sys
 
 from cryptography.exceptions import InvalidTag
@@ -27,6 +28,18 @@ def make(bits):
     )
     fingerprint = hashlib.sha256(public).hexdigest()
     return {"private": pem.decode(), "wrapping_key": to_base64url(public), "fingerprint": fingerprint}
+
+
+def wrap_material(wrapping_key, mechanism, hash, key):
+    """What the ceremony makes of a key."""
+    public = serialization.load_der_public_key(from_base64url(wrapping_key))
+    oaep = padding.OAEP(padding.MGF1(HASHES[hash]()), HASHES[hash](), None)
+    key = bytes.fromhex(key)
+    if mechanism == "CKM_RSA_PKCS_OAEP":
+        return {"material": to_base64url(public.encrypt(key, oaep))}
+    ephemeral = os.urandom(32)
+    material = public.encrypt(ephemeral, oaep) + keywrap.aes_key_wrap_with_padding(ephemeral, key)
+    return {"material": to_base64url(material)}
 
 
 def open_material(private, mechanism, hash, material):
@@ -60,6 +73,7 @@ def open_transit(key, ciphertext, context):
 
 
 if __name__ == "__main__":
-    steps = {"make": make, "open_material": open_material, "open_transit": open_transit}
+    steps = [make, wrap_material, open_material, open_transit]
     request = json.load(sys.stdin)
-    json.dump(steps[request.pop("do")](**request), sys.stdout)
+    step = {step.__name__: step for step in steps}[request.pop("do")]
+    json.dump(step(**request), sys.stdout)

@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use crate::{CONTEXT, SECRET, wrap};
-use base64::prelude::{BASE64_STANDARD, Engine};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use keyfold_providers::openbao::OpenBao;
 use keyfold_providers::{
     Error, ImportKey, ImportParameters, KeyProvider, KeyRef, KeyState, OaepHash, WrappingMechanism,
@@ -28,14 +28,13 @@ async fn imports_exactly_the_key_that_was_given() {
     import(&server.connect_as(IMPORTER, "1h").await, &imported, &KEY).await.unwrap();
     assert_eq!(bao.inspect(&imported).await.unwrap(), KeyState::Usable { version: "1".to_owned() });
     let wrapped = wrap(&bao, &imported).await.unwrap();
-    let ciphertext = str::from_utf8(&wrapped.bytes).unwrap().strip_prefix("vault:v1:").unwrap();
     let opened = oracle(&json!({
-        "do": "open",
-        "key": BASE64_STANDARD.encode(KEY),
-        "ciphertext": ciphertext,
-        "associated_data": BASE64_STANDARD.encode(CONTEXT.as_bytes()),
+        "do": "open_transit",
+        "key": hex(&KEY),
+        "ciphertext": str::from_utf8(&wrapped.bytes).unwrap(),
+        "context": hex(CONTEXT.as_bytes()),
     }));
-    assert_eq!(opened, [SECRET, *CONTEXT.as_bytes()].concat());
+    assert_eq!(opened["plaintext"], hex(&[SECRET, *CONTEXT.as_bytes()].concat()));
     assert!(bao.unwrap_key(&imported, &wrapped, &CONTEXT).await.unwrap().matches(&SECRET));
     let export = server.try_admin(reqwest::Method::GET, "team/transit/export/encryption-key/imported", json!({}));
     assert_eq!(export.await, None, "nobody gets it out again");
@@ -88,22 +87,25 @@ async fn import(bao: &OpenBao, name: &KeyRef, key: &[u8]) -> Result<(), Error> {
 
 /// `key`, wrapped by the oracle.
 fn material(parameters: &ImportParameters, key: &[u8]) -> Vec<u8> {
-    oracle(&json!({
-        "do": "wrap",
-        "wrapping_key": BASE64_STANDARD.encode(&parameters.wrapping_key),
-        "key": BASE64_STANDARD.encode(key),
-    }))
+    let answer = oracle(&json!({
+        "do": "wrap_material",
+        "wrapping_key": BASE64_URL_SAFE_NO_PAD.encode(&parameters.wrapping_key),
+        "mechanism": "CKM_RSA_AES_KEY_WRAP",
+        "hash": "SHA-256",
+        "key": hex(key),
+    }));
+    BASE64_URL_SAFE_NO_PAD.decode(answer["material"].as_str().unwrap()).unwrap()
 }
 
-/// Asks tests/oracles/openbao_import.py, run by the Python of KEYFOLD_ORACLES.
+/// What `tests/oracles/ceremony.py` answers, run by the Python of KEYFOLD_ORACLES.
 ///
 /// # Panics
 /// When it fails: `./dev test` installs what it needs.
-fn oracle(question: &Value) -> Vec<u8> {
-    let venv = std::env::var_os("KEYFOLD_ORACLES").expect("set KEYFOLD_ORACLES to the oracles' Python environment");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/oracles/openbao_import.py");
-    let mut python = Command::new(Path::new(&venv).join("bin/python"))
-        .arg(script)
+fn oracle(question: &Value) -> Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let oracles = std::env::var_os("KEYFOLD_ORACLES").map_or_else(|| root.join("target/test-env/oracles"), Into::into);
+    let mut python = Command::new(oracles.join("bin/python"))
+        .arg(root.join("tests/oracles/ceremony.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -111,5 +113,9 @@ fn oracle(question: &Value) -> Vec<u8> {
     python.stdin.take().unwrap().write_all(question.to_string().as_bytes()).unwrap();
     let output = python.wait_with_output().unwrap();
     assert!(output.status.success(), "the oracle refuses");
-    BASE64_STANDARD.decode(output.stdout.trim_ascii()).unwrap()
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
