@@ -20,8 +20,6 @@ use serde::{Deserialize, Serialize};
 
 /// Length of a KEK, AES-256, in bytes.
 pub const KEK_LEN: usize = 32;
-/// A wrapping key with a shorter modulus is refused, in bits.
-const MIN_MODULUS: usize = 2_048;
 /// What the buffer of AES-KWP must have to spare; aws-lc asks for so much whatever the padding.
 const KWP_SPARE: usize = 15;
 
@@ -115,8 +113,8 @@ pub enum CeremonyError {
     /// The vendor does not take it any more. Get new parameters, unless this machine's clock is wrong.
     #[error("the parameters have expired; get new ones, or set this machine's clock")]
     Expired,
-    /// Not an RSA public key of 2,048 bits or more.
-    #[error("the wrapping key is no RSA public key of at least 2048 bits")]
+    /// Not an RSA public key of 2,048 to 8,192 bits.
+    #[error("the wrapping key is no RSA public key of 2048 to 8192 bits")]
     BadWrappingKey,
     /// The key to wrap is no AES-256 key.
     #[error("an AES-256 key has {KEK_LEN} bytes")]
@@ -141,10 +139,8 @@ impl Parameters {
         if self.expires_at.is_some_and(|end| end <= now) {
             return Err(CeremonyError::Expired);
         }
+        // aws-lc takes 2,048 to 8,192 bits only.
         let key = PublicEncryptingKey::from_der(&self.wrapping_key.0).map_err(|_| CeremonyError::BadWrappingKey)?;
-        if key.key_size_bits() < MIN_MODULUS {
-            return Err(CeremonyError::BadWrappingKey);
-        }
         let wrapping_key = OaepPublicEncryptingKey::new(key).map_err(|_| CeremonyError::BadWrappingKey)?;
         Ok(Confirmed { parameters: self, wrapping_key })
     }

@@ -173,6 +173,25 @@ async fn a_provider_that_is_down_at_the_start_is_used_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_import_is_never_tried_again() {
+    let scene = Scene::start(Fault::None).await;
+    let vkey = scene.tenant().await;
+    scene.proxy.take_calls();
+    let import = json!({"provider": "bao", "key": "own", "material": "AAAA", "token": ""});
+    // The others are tried once anyway.
+    let passing = &FAULTS[..7];
+    for (fault, status, code, _) in passing {
+        scene.proxy.fault(*fault);
+        let (told, problem) = scene.broker.admin("/cloud/keks/import", Some(import.clone())).await;
+        assert_eq!((told, &problem["code"]), (*status, &json!(code)), "{fault:?}");
+        assert_eq!(scene.proxy.take_calls(), 1, "{fault:?}");
+    }
+    let log = scene.broker.verified_log(CLOUD, &vkey);
+    let codes: Vec<_> = passing.iter().map(|(_, _, code, _)| *code).collect();
+    assert_eq!(outcomes(&log, "admin.denied"), codes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_provider_is_left_alone_after_five_failures_and_tried_again() {
     let (scene, device, _) = Scene::with_device().await;
     let (opened, _) = device.open("identity").await;

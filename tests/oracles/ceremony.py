@@ -17,17 +17,23 @@ from protocol_keys import from_base64url, to_base64url
 HASHES = {"SHA-1": hashes.SHA1, "SHA-256": hashes.SHA256}
 
 
+def fingerprint(pem):
+    return {"fingerprint": hashlib.sha256(der(serialization.load_pem_public_key(pem.encode()))).hexdigest()}
+
+
+def der(public):
+    return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 def make(bits):
     """A wrapping key; of 0 bits, one that is no RSA key."""
     private = rsa.generate_private_key(65537, bits) if bits else ec.generate_private_key(ec.SECP256R1())
-    public = private.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = der(private.public_key())
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    fingerprint = hashlib.sha256(public).hexdigest()
-    return {"private": pem.decode(), "wrapping_key": to_base64url(public), "fingerprint": fingerprint}
+    made = {"private": pem.decode(), "wrapping_key": to_base64url(public)}
+    return made | {"fingerprint": hashlib.sha256(public).hexdigest()}
 
 
 def wrap_material(wrapping_key, mechanism, hash, key):
@@ -73,7 +79,7 @@ def open_transit(key, ciphertext, context):
 
 
 if __name__ == "__main__":
-    steps = [make, wrap_material, open_material, open_transit]
+    steps = [make, fingerprint, wrap_material, open_material, open_transit]
     request = json.load(sys.stdin)
     step = {step.__name__: step for step in steps}[request.pop("do")]
     json.dump(step(**request), sys.stdout)

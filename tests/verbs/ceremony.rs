@@ -25,6 +25,19 @@ pub fn oracle(request: &Value) -> Value {
     serde_json::from_slice(&done.stdout).unwrap()
 }
 
+/// `keyfold ceremony wrap` in this folder, from `parameters.json` to `material.json`.
+pub fn ceremony(folder: &Path, words: &[&str]) -> Output {
+    with_input(&mut command(folder, &[], words), "")
+}
+
+fn command(folder: &Path, wrapper: &[&str], words: &[&str]) -> Command {
+    let ceremony = [KEYFOLD, "ceremony", "wrap", "--parameters", "parameters.json", "--out", "material.json"];
+    let all = [wrapper, &ceremony, words].concat();
+    let mut command = Command::new(all[0]);
+    command.args(&all[1..]).current_dir(folder);
+    command
+}
+
 fn with_input(command: &mut Command, input: &str) -> Output {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -79,17 +92,13 @@ impl Offline {
     }
 
     fn command(&self, wrapper: &[&str], words: &[&str]) -> Command {
-        let ceremony = [KEYFOLD, "ceremony", "wrap", "--parameters", "parameters.json", "--out", "material.json"];
-        let all = [wrapper, &ceremony, words].concat();
-        let mut command = Command::new(all[0]);
-        command.args(&all[1..]).current_dir(self.folder.path());
-        command
+        command(self.folder.path(), wrapper, words)
     }
 
     /// `keyfold ceremony wrap` with the right fingerprint.
     fn wrap(&self, words: &[&str]) -> Output {
         let fingerprint = ["--fingerprint", self.fingerprint()];
-        with_input(&mut self.command(&[], &[&fingerprint, words].concat()), "")
+        ceremony(self.folder.path(), &[&fingerprint, words].concat())
     }
 
     fn material(&self) -> Material {
@@ -211,13 +220,13 @@ fn what_a_provider_would_not_take_is_not_made() {
     }
     for bits in [0, 1_024] {
         let weak = Offline::with_key(bits);
-        weak.refused(&weak.wrap(&["--keep", "kek"]), "no RSA public key of at least 2048 bits");
+        weak.refused(&weak.wrap(&["--keep", "kek"]), "no RSA public key of 2048 to 8192 bits");
     }
     let nonsense = json!({"wrapping_key": to_base64url(b"nonsense")});
     offline.parameters(&nonsense);
     let fingerprint = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"nonsense"));
-    let done = with_input(&mut offline.command(&[], &["--fingerprint", &fingerprint]), "");
-    offline.refused(&done, "no RSA public key of at least 2048 bits");
+    let done = ceremony(offline.folder.path(), &["--fingerprint", &fingerprint]);
+    offline.refused(&done, "no RSA public key of 2048 to 8192 bits");
 }
 
 #[test]

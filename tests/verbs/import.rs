@@ -1,15 +1,18 @@
 //! Bringing an own key to a provider, through a real broker: parameters, import, and what stands in the log.
 
-use crate::ceremony::oracle;
+use super::ceremony::{ceremony, oracle};
 use crate::harness::bao::{BAO_TOKEN, Bao};
-use crate::harness::{Broker, TENANT, keyfold, outcomes, text};
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::prelude::{BASE64_STANDARD, Engine};
+use crate::harness::{Broker, Raw, TENANT, outcomes, text};
+use protocol::encoding::{from_base64url, to_base64url};
+use protocol::messages::Released;
+use protocol::record::RecordName;
+use protocol::sealing::{Info, OpeningKey};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::path::PathBuf;
 use std::process::Output;
+use tempfile::TempDir;
 
 async fn code(broker: &Broker, path: &str, body: Value) -> (u16, String) {
     let (status, problem) = broker.admin(path, Some(body)).await;
@@ -50,57 +53,134 @@ async fn an_import_that_cannot_be_is_refused_and_recorded() {
     assert_eq!(denied["disclosed"]["actor"], "token:operator");
 }
 
-/// The whole ceremony with a real OpenBao, where the imported key is the customer's own: with it alone, what transit has
-/// encrypted is opened here.
+/// A broker with the provider `bao`, and an administrator's folder.
+struct Online {
+    bao: Bao,
+    broker: Broker,
+    vkey: String,
+    folder: TempDir,
+}
+
+impl Online {
+    async fn start() -> Self {
+        let bao = Bao::start().await;
+        // OpenBao makes its wrapping key at the first request, which on a busy machine takes longer than a call may.
+        bao.call(Method::GET, "transit/wrapping_key", Value::Null).await.unwrap();
+        let mut broker = Broker::prepared(|config| config + &Bao::provider(bao.port));
+        broker.run(&["env", &format!("BAO={BAO_TOKEN}")]).await;
+        let made = broker.admin_ok("", json!({"id": TENANT, "name": TENANT, "unattested_days": 30})).await;
+        let vkey = made["vkey"].as_str().unwrap().into();
+        Self { bao, broker, vkey, folder: TempDir::new().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn import_parameters(&self) -> String {
+        let parameters = self.path("parameters.json");
+        let words = ["kek", "import-parameters", TENANT, "--provider", "bao", "--key", "customer-key", "--out"];
+        self.succeeded(&[&words[..], &[parameters.to_str().unwrap()]].concat())
+    }
+
+    fn import(&self, material: &str) -> Output {
+        self.broker.run_admin(&["kek", "import", TENANT, "--material", self.path(material).to_str().unwrap()])
+    }
+
+    /// `keyfold admin`, and what it says.
+    fn succeeded(&self, words: &[&str]) -> String {
+        let done = self.broker.run_admin(words);
+        assert!(done.status.success(), "{words:?}: {}", text(&done.stderr));
+        text(&done.stdout)
+    }
+
+    /// The material, but with one bit of its last byte flipped.
+    fn alter_material(&self) {
+        let mut material: Value = serde_json::from_slice(&fs::read(self.path("material.json")).unwrap()).unwrap();
+        let mut blob = from_base64url(material["material"].as_str().unwrap()).unwrap();
+        *blob.last_mut().unwrap() ^= 1;
+        material["material"] = to_base64url(&blob).into();
+        fs::write(self.path("altered.json"), material.to_string()).unwrap();
+    }
+}
+
+fn fails(output: &Output, why: &str) {
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains(why), "`{why}` is not in: {said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_own_key_gets_to_openbao() {
-    let bao = Bao::start().await;
-    let mut broker = Broker::prepared(|config| config + &Bao::provider(bao.port));
-    broker.run(&["env", &format!("BAO={BAO_TOKEN}")]).await;
-    let vkey = broker.with_tenant().await;
-    let own = [0x4b; 32];
-    let [own_key, parameters, material] = ["own.bin", "parameters.json", "material.json"].map(|name| broker.path(name));
-    fs::write(&own_key, own).unwrap();
-    fs::set_permissions(&own_key, Permissions::from_mode(0o600)).unwrap();
-    let [own_key, parameters, material] = [&own_key, &parameters, &material].map(|path| path.to_str().unwrap());
+async fn an_own_key_is_made_offline_imported_registered_and_opens_what_the_provider_wrapped() {
+    let online = Online::start().await;
+    let fingerprint = online.import_parameters();
+    let said = online.bao.call(Method::GET, "transit/wrapping_key", Value::Null).await.unwrap();
+    let pem = &said["data"]["public_key"];
+    assert_eq!(oracle(&json!({"do": "fingerprint", "pem": pem}))["fingerprint"], fingerprint.trim().replace('-', ""));
 
-    let of_key = ["--provider", "bao", "--key", "customer-key"];
-    let kek = |words: &[&str]| broker.run_admin(&[&["kek"], words].concat());
-    succeeded(&kek(&[&["import-parameters", TENANT, "--out", parameters][..], &of_key].concat()));
-    let fingerprint = fingerprint(&bao).await;
-    let wrap = ["ceremony", "wrap", "--parameters", parameters, "--out", material];
-    succeeded(&keyfold(&[&wrap[..], &["--fingerprint", &fingerprint, "--key-file", own_key]].concat()));
-    let import = ["import", TENANT, "--material", material];
-    succeeded(&kek(&import));
-    succeeded(&kek(&[&["register", TENANT][..], &of_key].concat()));
-    assert_eq!(opened_with(own, &bao).await["plaintext"], hex::encode("by transit"));
+    let wrapped = ceremony(online.folder.path(), &["--fingerprint", fingerprint.trim(), "--keep", "kek"]);
+    assert!(wrapped.status.success(), "{}", text(&wrapped.stderr));
+    online.alter_material();
+    fails(&online.import("altered.json"), "material_invalid");
+    fails(
+        &online.broker.run_admin(&[
+            "kek",
+            "import",
+            "other",
+            "--material",
+            online.path("material.json").to_str().unwrap(),
+        ]),
+        "is for tenant acme",
+    );
+    let done = online.import("material.json");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    fails(&online.import("material.json"), "provider_broken");
+    online.succeeded(&["kek", "register", TENANT, "--provider", "bao", "--key", "customer-key"]);
 
-    let again = kek(&import);
-    assert!(!again.status.success(), "an import replaces no key: {}", text(&again.stdout));
-    assert_eq!(opened_with(own, &bao).await["plaintext"], hex::encode("by transit"));
-    let log = broker.verified_log(TENANT, &vkey);
+    online.broker.admin_ok("/acme/users", json!({"id": "alice"})).await;
+    let (released, context) = backed_up_and_restored(&online.broker).await;
+    let ciphertext = online.broker.sql("SELECT CAST(wrapped AS TEXT) FROM wraps").await.unwrap();
+    let kek = hex::encode(fs::read(online.path("kek")).unwrap());
+    let opened = oracle(&json!({"do": "open_transit", "key": kek, "ciphertext": ciphertext, "context": context}));
+    assert_eq!(opened["plaintext"], released, "our own copy of the key opens what OpenBao wrapped");
+
+    let log = online.broker.verified_log(TENANT, &online.vkey);
     assert_eq!(outcomes(&log, "kek.imported"), ["ok"]);
-    assert_eq!(outcomes(&log, "admin.denied"), ["provider_broken"]);
+    assert_eq!(outcomes(&log, "admin.denied")[0], "material_invalid");
+    assert_eq!(outcomes(&log, "kek.registered"), ["ok"]);
+    let imported = log.iter().find(|event| event["evt"] == "kek.imported").unwrap();
+    assert_eq!((&imported["prov"], &imported["disclosed"]["provider_ref"]), (&json!("bao"), &json!("customer-key")));
+    assert!(!online.broker.log().contains(&kek));
 }
 
-fn succeeded(output: &Output) {
-    assert!(output.status.success(), "{}", text(&output.stderr));
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_imported_for_a_revoked_tenant() {
+    let online = Online::start().await;
+    let fingerprint = online.import_parameters();
+    assert!(ceremony(online.folder.path(), &["--fingerprint", fingerprint.trim()]).status.success());
+    online.broker.revoke(TENANT, "tenant", None).await;
+    fails(&online.import("material.json"), "tenant_inactive");
+    assert!(online.bao.call(Method::GET, "transit/keys/customer-key", Value::Null).await.is_none());
 }
 
-/// SHA-256 of the wrapping key, as OpenBao itself says it.
-async fn fingerprint(bao: &Bao) -> String {
-    let answer = bao.call(Method::GET, "transit/wrapping_key", json!({})).await.unwrap();
-    let pem = answer["data"]["public_key"].as_str().unwrap();
-    let der: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-    hex::encode(digest(&SHA256, &BASE64_STANDARD.decode(der).unwrap()))
-}
-
-/// Transit encrypts under the customer's key; what the customer's own copy opens of it.
-async fn opened_with(own: [u8; 32], bao: &Bao) -> Value {
-    let encode = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
-    let plaintext = json!({"plaintext": encode(b"by transit"), "associated_data": encode(b"context")});
-    let answer = bao.call(Method::POST, "transit/encrypt/customer-key", plaintext).await.unwrap();
-    let ciphertext = &answer["data"]["ciphertext"];
-    let [key, context] = [hex::encode(own), hex::encode("context")];
-    oracle(&json!({"do": "open_transit", "key": key, "ciphertext": ciphertext, "context": context}))
+/// What a device got back, and the context of its record, in hexadecimal.
+async fn backed_up_and_restored(broker: &Broker) -> (String, String) {
+    let device = Raw::enrol(broker, TENANT, "alice").await;
+    let wrap = device.backup("identity", 1, b"the key").await;
+    let (opened, receive): (_, OpeningKey) = device.open("identity").await;
+    let released: Released = device.release(&opened).await.json();
+    let name = RecordName {
+        tenant: TENANT.parse().unwrap(),
+        user: "alice".parse().unwrap(),
+        kind: wrap.kind,
+        generation: 1,
+        record: wrap.record,
+        device: device.id(),
+        suite: wrap.suite,
+    };
+    let context = name.context();
+    let info = Info::release(&context, &opened.transcript.0);
+    let payload = receive.open(&info, &released.records[0].sealed.0).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "compared with what another implementation opens")]
+    let payload = hex::encode(payload.expose());
+    (payload, hex::encode(context.as_bytes()))
 }
