@@ -1,11 +1,12 @@
 //! How many wraps and unwraps a second a provider does: `rate software`, or
-//! `rate pkcs11 <module> <token label> <PIN> <key label>`, or `rate openbao <address> <mount> <token> <key> [CA file]`.
+//! `rate pkcs11 <module> <token label> <PIN> <key label> <workers>` (after `cargo build -p keyfold-providers --bins`), or `rate openbao <address> <mount> <token> <key> [CA file]`.
 
 use keyfold_providers::openbao::{self, OpenBao};
-use keyfold_providers::pkcs11::{self, Pkcs11};
+use keyfold_providers::pkcs11::{self, Pkcs11, Program, TokenUri};
 use keyfold_providers::software::{Keystore, Software};
 use keyfold_providers::{Context, KeyProvider, KeyRef};
 use secret::Secret;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -21,9 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (provider, key): (Arc<dyn KeyProvider>, &str) = match words[..] {
         ["software"] => (Arc::new(software()?), "key"),
-        ["pkcs11", module, token, pin, key] => {
-            let (module, token, pin) = (module.into(), token.to_owned(), Secret::copied_from(pin.as_bytes()));
-            (Arc::new(Pkcs11::open(pkcs11::Options { module, token, pin, max_sessions: 4 })?), key)
+        ["pkcs11", module, token, pin, key, workers] => {
+            (Arc::new(Pkcs11::open(hsm(module, token, pin, workers.parse()?)?).await?), key)
         }
         ["openbao", address, mount, token, key, ref ca @ ..] => {
             let ca_pem = ca.first().map(std::fs::read).transpose()?;
@@ -38,6 +38,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
         measure(&provider, &KeyRef::new(key), at_once).await?;
     }
     Ok(())
+}
+
+fn hsm(module: &str, token: &str, pin: &str, workers: usize) -> Result<pkcs11::Options, Box<dyn Error>> {
+    // Examples lie one folder below the programs of their package.
+    let path = std::env::current_exe()?.join("../../keyfold-pkcs11-worker").canonicalize()?;
+    Ok(pkcs11::Options {
+        module: module.into(),
+        library_parameters: None,
+        token: TokenUri::labelled(token),
+        pin: Secret::copied_from(pin.as_bytes()),
+        worker: Program { path, arguments: Vec::new() },
+        environment: BTreeMap::new(),
+        workers,
+        sessions: 4,
+        deadline: Duration::from_secs(3),
+    })
 }
 
 fn software() -> Result<Software, Box<dyn Error>> {

@@ -42,6 +42,9 @@ enum Command {
     Verify(verify::Verify),
     /// Measure how many durable leaves a second this machine gives.
     Bench(bench::Bench),
+    /// Load a PKCS#11 module for the broker that has started this process.
+    #[command(hide = true)]
+    Pkcs11Worker,
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
 }
@@ -73,6 +76,7 @@ impl Command {
             Self::Ceremony(ceremony) => ceremony.run(),
             Self::Verify(verify) => verify.run(),
             Self::Bench(bench) => bench.run(),
+            Self::Pkcs11Worker => Ok(providers::pkcs11::worker::run()?),
             Self::Openapi => output::json(&crate::http::openapi()),
         }
     }

@@ -3,7 +3,7 @@
 
 mod provider;
 
-pub use provider::{Calls, Login, Provider};
+pub use provider::{Calls, Login, Pkcs11, Provider};
 
 use crate::limits::Rates;
 use audit::Origin;

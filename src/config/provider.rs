@@ -2,6 +2,7 @@
 
 use super::SecretSource;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -20,17 +21,7 @@ pub enum Provider {
         calls: Calls,
     },
     /// A PKCS#11 module.
-    Pkcs11 {
-        /// The vendor's library.
-        module: PathBuf,
-        /// The token's label.
-        token: String,
-        /// The user PIN.
-        pin: SecretSource,
-        /// How it may be called; one session for each call at a time.
-        #[serde(default)]
-        calls: Calls,
-    },
+    Pkcs11(Pkcs11),
     /// AWS KMS in one region, under one identity. Credentials come from the default chain of the AWS SDKs.
     AwsKms {
         /// The region that the keys are in.
@@ -81,6 +72,34 @@ pub enum Provider {
         #[serde(default)]
         calls: Calls,
     },
+}
+
+/// A token behind a PKCS#11 module, which runs in worker processes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pkcs11 {
+    /// The vendor's library.
+    pub module: PathBuf,
+    /// The token's label.
+    pub token: Option<String>,
+    /// The token as a PKCS#11 URI (RFC 7512), in place of its label.
+    pub uri: Option<String>,
+    /// The user PIN, unless the URI has a `pin-source`.
+    pub pin: Option<SecretSource>,
+    /// Handed to the module's C_Initialize: NSS wants it.
+    pub library_parameters: Option<String>,
+    /// Worker processes, for modules that do not scale by thread.
+    #[serde(default = "default_workers")]
+    pub workers: usize,
+    /// For one call of the module, in milliseconds; a worker that takes longer is replaced.
+    #[serde(default = "default_call_deadline_ms")]
+    pub call_deadline_ms: u64,
+    /// Variables that the module needs in its environment.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// How it may be called; the sessions of all workers together are as many as calls at a time.
+    #[serde(default)]
+    pub calls: Calls,
 }
 
 /// How a provider may be called.
@@ -161,13 +180,22 @@ impl Provider {
     /// How it may be called.
     #[must_use]
     pub fn calls(&self) -> Calls {
-        let (Self::Software { calls, .. }
-        | Self::Pkcs11 { calls, .. }
-        | Self::AwsKms { calls, .. }
-        | Self::Openbao { calls, .. }
-        | Self::GoogleKms { calls, .. }) = self;
-        *calls
+        match self {
+            Self::Software { calls, .. }
+            | Self::AwsKms { calls, .. }
+            | Self::GoogleKms { calls, .. }
+            | Self::Openbao { calls, .. }
+            | Self::Pkcs11(Pkcs11 { calls, .. }) => *calls,
+        }
     }
+}
+
+fn default_workers() -> usize {
+    1
+}
+
+fn default_call_deadline_ms() -> u64 {
+    3_000
 }
 
 fn default_mount() -> String {

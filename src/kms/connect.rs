@@ -1,11 +1,11 @@
 //! From configured providers to rooms: each vendor's options, in one place.
 
 use super::CallLimits;
-use crate::config::{Calls, Config, ConfigError, Login, Provider};
+use crate::config::{self, Calls, Config, ConfigError, Login, Provider, SecretSource};
 use providers::aws_kms::{self, AwsKms};
 use providers::google_kms::{self, GoogleKms};
 use providers::openbao::{self, OpenBao};
-use providers::pkcs11::{self, Pkcs11};
+use providers::pkcs11::{self, Pkcs11, Program, TokenUri};
 use providers::software::Software;
 use providers::{ImportKey, KeyProvider, RewrapKey};
 use std::collections::BTreeMap;
@@ -64,15 +64,7 @@ async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Roo
             warn!(provider = name, "this provider keeps keys in a file: it is not an HSM");
             plain(Arc::new(Software::open(&config.path(keystore), &config.secret(passphrase)?)?))
         }
-        Provider::Pkcs11 { module, token, pin, calls } => {
-            let options = pkcs11::Options {
-                module: config.path(module),
-                token: token.clone(),
-                pin: config.secret(pin)?,
-                max_sessions: calls.concurrency,
-            };
-            plain(Arc::new(tokio::task::spawn_blocking(move || Pkcs11::open(options)).await??))
-        }
+        Provider::Pkcs11(hsm) => plain(Arc::new(Pkcs11::open(pkcs11_options(config, hsm)?).await?)),
         Provider::AwsKms { region, endpoint, fips, ca, role_arn, external_id, sts_endpoint, .. } => {
             let options = aws_kms::Options {
                 region: region.clone(),
@@ -127,5 +119,31 @@ fn openbao_login(config: &Config, login: &Login) -> Result<openbao::Login, Confi
             let identity_pem = config.secret(key)?.followed_by(&certificate);
             openbao::Login::Certificate { mount: mount.clone(), role: role.clone(), identity_pem }
         }
+    })
+}
+
+/// The worker is this program again, as it was when it was started: a file that has been replaced since does not matter.
+fn pkcs11_options(config: &Config, hsm: &config::Pkcs11) -> Result<pkcs11::Options, Failure> {
+    let token = match (&hsm.token, &hsm.uri) {
+        (Some(label), None) => TokenUri::labelled(label),
+        (None, Some(uri)) => uri.parse()?,
+        (None, None) | (Some(_), Some(_)) => return Err("it needs either `token` or `uri`".into()),
+    };
+    let pin = match (&hsm.pin, token.pin_source()) {
+        (Some(pin), None) => config.secret(pin)?,
+        (None, Some(file)) => config.secret(&SecretSource::File(file.into()))?,
+        (None, None) | (Some(_), Some(_)) => return Err("it needs either `pin` or a `pin-source` in `uri`".into()),
+    };
+    let workers = hsm.workers.max(1);
+    Ok(pkcs11::Options {
+        module: config.path(&hsm.module),
+        library_parameters: hsm.library_parameters.clone(),
+        token,
+        pin,
+        worker: Program { path: "/proc/self/exe".into(), arguments: vec!["pkcs11-worker".into()] },
+        environment: hsm.environment.clone(),
+        workers,
+        sessions: hsm.calls.concurrency.max(1).div_ceil(workers),
+        deadline: Duration::from_millis(hsm.call_deadline_ms),
     })
 }

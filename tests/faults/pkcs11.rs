@@ -1,10 +1,12 @@
 //! An HSM's keys come and go: a SoftHSM2 token, changed by OpenSC's tool from another process.
 
-use crate::harness::{Answer, Broker, KEYFOLD, Raw, outcomes, text};
+use crate::harness::{Answer, Broker, Raw, outcomes, text};
 use serde_json::json;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// The tenant whose KEK is on the token, under the same name.
@@ -36,9 +38,15 @@ impl Scene {
         self.tool("softhsm2-util", &init);
     }
 
-    async fn run(&mut self) {
-        let settings = format!("SOFTHSM2_CONF={}", self.settings.display());
-        self.broker.run(&["env", &settings, "PIN=1234"]).await;
+    async fn run(&mut self, pin: &str) {
+        let (settings, pin) = (format!("SOFTHSM2_CONF={}", self.settings.display()), format!("PIN={pin}"));
+        self.broker.run(&["env", &settings, &pin]).await;
+    }
+
+    /// The process id of the only worker.
+    fn worker(&self) -> u32 {
+        let found = Command::new("pgrep").args(["--parent", &self.broker.pid().to_string()]).output().unwrap();
+        text(&found.stdout).trim().parse().expect("one worker")
     }
 
     fn pkcs11_tool(&self, words: &[&str]) {
@@ -60,6 +68,10 @@ impl Scene {
     }
 }
 
+fn kill(process: u32) {
+    assert!(Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap().success());
+}
+
 fn told(answer: &Answer) -> (u16, String) {
     (answer.status, answer.code())
 }
@@ -69,7 +81,7 @@ async fn a_key_that_is_deleted_or_replaced_releases_nothing() {
     let mut scene = Scene::prepared();
     scene.init_token();
     scene.create_key();
-    scene.run().await;
+    scene.run("1234").await;
     let broker = &scene.broker;
     let made = broker.admin_ok("", json!({"id": VAULT, "name": VAULT, "unattested_days": 30})).await;
     broker.admin_ok("/vault/users", json!({"id": "alice"})).await;
@@ -93,20 +105,51 @@ async fn a_key_that_is_deleted_or_replaced_releases_nothing() {
     assert_eq!(outcomes(&log, "finding.raised"), ["wrapped_mismatch"]);
 }
 
-#[test]
-fn without_its_token_or_with_a_wrong_pin_the_broker_does_not_start() {
-    let scene = Scene::prepared();
-    let config = scene.broker.path("keyfold.toml");
-    let serve = |pin: &str| {
-        let words = ["serve", "--config", config.to_str().unwrap()];
-        let mut command = Command::new(KEYFOLD);
-        let output = command.args(words).env("SOFTHSM2_CONF", &scene.settings).env("PIN", pin).output().unwrap();
-        assert!(!output.status.success());
-        text(&output.stderr)
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_token_or_with_a_wrong_pin_the_broker_starts_and_says_so() {
+    let mut scene = Scene::prepared();
+    scene.run("1234").await;
+    let broker = &scene.broker;
+    broker.admin_ok("", json!({"id": VAULT, "name": VAULT, "unattested_days": 30})).await;
+    let register = async |broker: &Broker| {
+        let (status, answer) = broker.admin("/vault/keks", Some(json!({"provider": "hsm", "key": VAULT}))).await;
+        (status, answer["code"].as_str().unwrap_or_default().to_owned())
     };
-    assert!(serve("1234").contains("provider `hsm` cannot be used: the module has no token of that label"));
+    assert_eq!(register(broker).await, (503, "provider_unavailable".into()));
     scene.init_token();
-    let refused = serve("4321");
-    assert!(refused.contains("the provider refused the broker's credentials"), "{refused}");
-    assert!(!refused.contains("4321"));
+    scene.create_key();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while register(&scene.broker).await.0 != 201 {
+        assert!(Instant::now() < deadline, "the token is found when it comes");
+        sleep(Duration::from_millis(100)).await;
+    }
+
+    scene.broker.stop();
+    scene.run("4321").await;
+    assert_eq!(register(&scene.broker).await, (502, "provider_refused".into()));
+    assert!(!scene.broker.log().contains("4321"));
+}
+
+/// A crash of the module's process costs that process, and the next call finds another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_killed_is_replaced_and_ends_with_the_broker() {
+    let mut scene = Scene::prepared();
+    scene.init_token();
+    scene.create_key();
+    scene.run("1234").await;
+    scene.broker.admin_ok("", json!({"id": VAULT, "name": VAULT, "unattested_days": 30})).await;
+    scene.broker.admin_ok("/vault/users", json!({"id": "alice"})).await;
+    scene.broker.admin_ok("/vault/keks", json!({"provider": "hsm", "key": VAULT})).await;
+    let device = Raw::enrol(&scene.broker, VAULT, "alice").await;
+    let first = scene.worker();
+    kill(first);
+    device.backup("identity", 1, b"any key").await;
+    let second = scene.worker();
+    assert_ne!(first, second);
+    scene.broker.kill();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while PathBuf::from(format!("/proc/{second}")).exists() {
+        assert!(Instant::now() < deadline, "the worker outlives its broker");
+        sleep(Duration::from_millis(20)).await;
+    }
 }

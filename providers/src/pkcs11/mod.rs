@@ -1,57 +1,84 @@
-//! Keys in an HSM, through its PKCS#11 module: AES-KW (CKM_AES_KEY_WRAP, RFC 3394) under non-extractable keys.
+//! Keys in an HSM, through its PKCS#11 module, which runs in worker processes of its own.
 
-mod attribute;
 mod client;
-mod pool;
+mod failure;
+mod known_answer;
+mod lines;
+mod mechanism;
+mod method;
+mod process;
+mod raw;
 mod self_test;
+mod token;
+mod uri;
+mod wire;
+pub mod worker;
+mod workers;
 
-pub use self_test::SelfTestFailure;
+pub use failure::CallFailed;
+pub use mechanism::Mechanism;
+pub use self_test::{Outcome, Report, Verdict};
+pub use uri::{TokenUri, UriError};
 
 use crate::payload::Payload;
 use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped};
 use async_trait::async_trait;
-use client::{Client, Connection, Failure};
-use cryptoki::error::{Error as CryptokiError, RvError};
-use cryptoki::object::ObjectHandle;
-use cryptoki::types::RawAuthPin;
-use pool::Pool;
+use failure::Failure;
 use secret::Secret;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use wire::{Answer, MAX_WRAPPED, Request};
+use workers::{Down, Workers};
 
-/// Where the token is and how to log in.
+/// Where the token is and how to use it.
 #[derive(Debug)]
 pub struct Options {
     /// The vendor's library.
     pub module: PathBuf,
-    /// CKA_LABEL of the token.
-    pub token: String,
+    /// Handed to C_Initialize where the vendor wants it so (NSS).
+    pub library_parameters: Option<String>,
+    /// Which of the module's tokens.
+    pub token: TokenUri,
     /// The PIN of the token's normal user.
     pub pin: Secret,
-    /// How many sessions to have open at most; at least one.
-    pub max_sessions: usize,
+    /// The program that calls [`worker::run`].
+    pub worker: Program,
+    /// What that program's environment has besides HOME, PATH, LD_LIBRARY_PATH, TMPDIR, TZ, LANG and all `.._CONF`.
+    pub environment: BTreeMap<String, String>,
+    /// How many worker processes; at least one. For modules that do not scale by thread.
+    pub workers: usize,
+    /// How many sessions, and calls at a time, each worker has at most; at least one.
+    pub sessions: usize,
+    /// For one call of the module. A worker that takes longer is killed and replaced.
+    pub deadline: Duration,
 }
 
-/// Why a token is not used.
+/// A program and its arguments.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// What it is started with.
+    pub arguments: Vec<String>,
+}
+
+/// Why a module or token is not used at all. A token that is missing, or whose PIN is refused, is no such reason.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// The module cannot be loaded, initialised or asked for its tokens.
+    /// The worker program cannot be started.
+    #[error("the worker program cannot be started")]
+    Worker(#[source] std::io::Error),
+    /// The module cannot be loaded or initialised.
     #[error("the PKCS#11 module does not work")]
-    Module(#[source] CryptokiError),
-    /// No token has that label.
-    #[error("the module has no token of that label")]
-    NoSuchToken,
-    /// Several tokens have that label.
-    #[error("the module has several tokens of that label")]
+    Module(#[source] CallFailed),
+    /// The module has several tokens that fit the URI.
+    #[error("the module has several such tokens")]
     AmbiguousToken,
-    /// No session could be opened and logged in: [`Error::Refused`] means the PIN.
-    #[error("no session with the token")]
-    Session(#[source] Error),
-    /// The module does not do what it must.
-    #[error("the PKCS#11 module fails the self-test")]
-    SelfTest(#[source] SelfTestFailure),
 }
 
 /// Why no key was created.
@@ -65,44 +92,64 @@ pub enum CreateKeyError {
     Provider(#[from] Error),
 }
 
-/// Several keys on the token have the label: nobody can say which one is meant.
+/// Several keys on the token have the name: nobody can say which one is meant.
 #[derive(Debug, Error)]
-#[error("{0} keys on the token have the same label")]
-struct AmbiguousLabel(usize);
+#[error("several keys on the token have the same name")]
+struct AmbiguousKey;
 
-/// One token. Keys are found by CKA_LABEL.
+/// The module can do nothing that fits the key's type and attributes.
+#[derive(Debug, Error)]
+#[error("the module has no usable mechanism for this key")]
+struct Unsuitable;
+
+/// A worker has answered something else than was asked.
+#[derive(Debug, Error)]
+#[error("a PKCS#11 worker has answered something else than was asked")]
+struct WrongAnswer;
+
+/// One token, by its worker processes. Keys are found by CKA_LABEL or by a URI (RFC 7512) of `object`, `id` and `type`.
 #[derive(Debug)]
 pub struct Pkcs11 {
-    pool: Arc<Pool>,
-    keks: Arc<Keks>,
+    workers: Arc<Workers>,
     hardware: bool,
+    _supervisors: JoinSet<()>,
 }
 
 impl Pkcs11 {
-    /// Loads the module, logs in and runs the self-test. Blocks for as long as the module does.
-    pub fn open(options: Options) -> Result<Self, OpenError> {
-        let Options { module, token, pin, max_sessions } = options;
-        let client = Arc::new(Client::load(&module, &token)?);
-        let hardware = client.is_hardware().map_err(OpenError::Module)?;
-        #[expect(clippy::disallowed_methods, reason = "the PIN goes to the token; this copy is wiped on drop")]
-        let pin = RawAuthPin::new(Box::new(pin.expose().to_vec()));
-        let pool = Pool::new(Arc::clone(&client), pin, max_sessions.max(1));
-        pool.run_blocking(|connection| Ok(self_test::run(&client, connection)))
-            .map_err(OpenError::Session)?
-            .map_err(OpenError::SelfTest)?;
-        Ok(Self { pool: Arc::new(pool), keks: Arc::default(), hardware })
+    /// Starts the workers and waits until one has opened the token, or has failed to. A token that is missing, or whose
+    /// PIN is refused, is no error: calls are `Unavailable` or `Refused` until it can be used.
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let workers = Arc::new(Workers::new(options));
+        let mut supervisors = JoinSet::new();
+        for index in 0..workers.count() {
+            supervisors.spawn(Arc::clone(&workers).supervise(index));
+        }
+        if let Err(down) = workers.first_outcome().await {
+            check(&down)?;
+        }
+        let hardware = workers.report().is_some_and(|report| report.hardware);
+        Ok(Self { workers, hardware, _supervisors: supervisors })
     }
 
-    /// Generates a non-extractable AES-256 key that can do nothing but wrap and unwrap. Blocks as `open` does.
-    pub fn create_key(&self, label: &str) -> Result<(), CreateKeyError> {
-        let create = |connection: &Connection| {
-            let free = connection.find_keks(label).map_err(translate)?.is_empty();
-            if free {
-                connection.generate_kek(label).map_err(translate)?;
-            }
-            Ok(free)
-        };
-        if self.pool.run_blocking(create)? { Ok(()) } else { Err(CreateKeyError::Exists) }
+    /// What the self-test found; `None` while no worker has opened the token yet.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        self.workers.report()
+    }
+
+    /// How often a worker was replaced since the start.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.workers.restarts()
+    }
+
+    /// Generates a non-extractable AES-256 key that can do nothing but wrap and unwrap.
+    pub async fn create_key(&self, label: &str) -> Result<(), CreateKeyError> {
+        match self.workers.call(Request::CreateKey { label: label.to_owned() }).await? {
+            Answer::Created => Ok(()),
+            Answer::Failed(Failure::Exists) => Err(CreateKeyError::Exists),
+            other => Err(unasked(other).into()),
+        }
     }
 }
 
@@ -110,136 +157,91 @@ impl Pkcs11 {
 impl KeyProvider for Pkcs11 {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            // Only keys that wrap by AES-GCM do.
             binds_context: false,
             hardware: self.hardware,
             max_payload: Payload::LEN,
             permissions: Permissions {
                 inspect: "the user PIN",
-                wrap: "the user PIN, and CKA_WRAP on the key",
-                unwrap: "the user PIN, and CKA_UNWRAP on the key",
+                wrap: "the user PIN, and CKA_WRAP on the key (AES-GCM: CKA_ENCRYPT)",
+                unwrap: "the user PIN, and CKA_UNWRAP on the key (AES-GCM: CKA_DECRYPT)",
             },
         }
     }
 
     async fn inspect(&self, key: &KeyRef) -> Result<KeyState, Error> {
-        let (keks, key) = (Arc::clone(&self.keks), key.clone());
-        match self.pool.run(move |connection| keks.find(connection, &key)).await {
-            Ok(_) => Ok(KeyState::Usable { version: String::new() }),
-            Err(Error::KeyUnusable(reason)) => Ok(KeyState::Unusable(reason)),
-            Err(error) => Err(error),
+        match self.workers.call(Request::Inspect { key: key.as_str().to_owned() }).await? {
+            Answer::Usable { mechanism } => Ok(KeyState::Usable { version: mechanism.name().to_owned() }),
+            Answer::Failed(Failure::Disabled) => Ok(KeyState::Unusable(Unusable::Disabled)),
+            other => Err(unasked(other)),
         }
     }
 
     async fn wrap_key(&self, key: &KeyRef, secret: &Secret, context: &Context) -> Result<Wrapped, Error> {
-        let (keks, key) = (Arc::clone(&self.keks), key.clone());
-        let payload = Payload::bind(secret, context)?;
-        let wrap = move |connection: &Connection| {
-            keks.apply(connection, &key, translate, |kek| connection.wrap(kek, &payload))
-        };
-        Ok(Wrapped { bytes: self.pool.run(wrap).await?, version: String::new() })
+        let (key, payload, context) = (key.as_str().to_owned(), Payload::bind(secret, context)?, *context);
+        match self.workers.call(Request::Wrap { key, payload, context }).await? {
+            Answer::Wrapped { mechanism, bytes } => Ok(Wrapped { bytes, version: mechanism.name().to_owned() }),
+            other => Err(unasked(other)),
+        }
     }
 
     async fn unwrap_key(&self, key: &KeyRef, wrapped: &Wrapped, context: &Context) -> Result<Secret, Error> {
-        let (keks, key, wrapped) = (Arc::clone(&self.keks), key.clone(), wrapped.clone());
-        let unwrap = move |connection: &Connection| {
-            let unwrap = |kek| connection.unwrap(kek, &wrapped.bytes);
-            let payload = keks.apply(connection, &key, translate_unwrap, unwrap)?;
-            if wrapped.version.is_empty() { Ok(payload) } else { Err(Error::Mismatch) }
+        let mechanism = Mechanism::from_name(&wrapped.version).filter(|_| wrapped.bytes.len() <= MAX_WRAPPED);
+        let Some(mechanism) = mechanism else {
+            // What no mechanism has made is not sent. A key that is missing or unusable still comes first.
+            return match self.inspect(key).await? {
+                KeyState::Usable { .. } => Err(Error::Mismatch),
+                KeyState::Unusable(reason) => Err(Error::KeyUnusable(reason)),
+            };
         };
-        self.pool.run(unwrap).await?.release(context)
-    }
-}
-
-/// Handles of keys by name. A handle may go stale at any time; the token is asked again whenever one does not work.
-#[derive(Debug, Default)]
-struct Keks(Mutex<HashMap<KeyRef, ObjectHandle>>);
-
-impl Keks {
-    /// Calls `call` with the handle of `key`, anew when the handle turns out to be stale.
-    ///
-    /// Vendors disagree on how a failed unwrap is worded, so after any failure the token is asked about the key: its
-    /// answer tells a missing or disabled key, or a token in trouble, from input that is at fault.
-    fn apply<T>(
-        &self,
-        connection: &Connection,
-        key: &KeyRef,
-        reading: impl Fn(CryptokiError) -> Error,
-        call: impl Fn(ObjectHandle) -> Result<T, Failure>,
-    ) -> Result<T, Error> {
-        let known = self.handles().get(key).copied();
-        let kek = known.map_or_else(|| self.find(connection, key), Ok)?;
-        let failure = match call(kek) {
-            Ok(value) => return Ok(value),
-            Err(failure) => failure,
-        };
-        let found = self.find(connection, key)?;
-        let result = if found == kek { Err(failure) } else { call(found) };
-        result.map_err(|failure| match failure {
-            Failure::Call(error) => reading(error),
-            Failure::Around(error) => translate(error),
-        })
-    }
-
-    /// Asks the token for the handle of a key that may be used, and remembers it.
-    fn find(&self, connection: &Connection, key: &KeyRef) -> Result<ObjectHandle, Error> {
-        self.handles().remove(key);
-        let found = connection.find_keks(key.as_str()).map_err(translate)?;
-        let kek = match found[..] {
-            [kek] => kek,
-            [] => return Err(Error::NoSuchKey),
-            [_, _, ..] => return Err(Error::broken(AmbiguousLabel(found.len()))),
-        };
-        if !connection.wraps_and_unwraps(kek).map_err(translate)? {
-            return Err(Error::KeyUnusable(Unusable::Disabled));
+        let (key, wrapped) = (key.as_str().to_owned(), wrapped.bytes.clone());
+        match self.workers.call(Request::Unwrap { key, mechanism, wrapped, context: *context }).await? {
+            Answer::Unwrapped(payload) => payload.release(context),
+            other => Err(unasked(other)),
         }
-        self.handles().insert(key.clone(), kek);
-        Ok(kek)
-    }
-
-    fn handles(&self) -> MutexGuard<'_, HashMap<KeyRef, ObjectHandle>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What any failed call means. Token and session troubles pass, others need an operator.
-fn translate(error: CryptokiError) -> Error {
-    let CryptokiError::Pkcs11(code, function) = error else {
-        return Error::broken(error);
+/// Whether the provider can be used later, when its token comes or its PIN is right.
+fn check(down: &Down) -> Result<(), OpenError> {
+    match down {
+        Down::Start(error) => Err(OpenError::Worker(error.kind().into())),
+        Down::Open(Failure::Module(call)) => Err(OpenError::Module(call.clone())),
+        Down::Open(Failure::AmbiguousToken) => Err(OpenError::AmbiguousToken),
+        Down::Open(_) | Down::Trouble(_) => Ok(()),
+    }
+}
+
+/// What an answer means that is not the one hoped for.
+fn unasked(answer: Answer) -> Error {
+    let Answer::Failed(failure) = answer else {
+        return Error::broken(WrongAnswer);
     };
-    tracing::debug!(%function, ?code, "PKCS#11 call failed");
-    match code {
-        RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange | RvError::PinExpired => Error::Refused,
-        RvError::PinLocked | RvError::UserPinNotInitialized => Error::Refused,
-        RvError::DeviceError | RvError::GeneralError | RvError::FunctionFailed => {
-            Error::Unavailable { retry_after: None }
+    tracing::debug!(error = &failure as &dyn std::error::Error, "a PKCS#11 call failed");
+    match failure {
+        Failure::Mismatch => Error::Mismatch,
+        Failure::NoSuchKey => Error::NoSuchKey,
+        Failure::Disabled => Error::KeyUnusable(Unusable::Disabled),
+        Failure::AmbiguousKey => Error::broken(AmbiguousKey),
+        Failure::Unsuitable => Error::broken(Unsuitable),
+        Failure::PinRefused(_) => Error::Refused,
+        Failure::Lost(_) | Failure::Trouble(_) | Failure::NoSuchToken => Error::Unavailable { retry_after: None },
+        Failure::Broken(call) | Failure::Module(call) => Error::broken(call),
+        Failure::Exists | Failure::AmbiguousToken => Error::broken(WrongAnswer),
+    }
+}
+
+/// What an operator should know about a module.
+fn report_to_log(report: &Report) {
+    for Verdict { mechanism, outcome } in &report.verdicts {
+        match outcome {
+            Outcome::Usable | Outcome::NotOffered => info!(%mechanism, ?outcome, "PKCS#11 self-test"),
+            Outcome::Failed | Outcome::WrongUnwrap | Outcome::WrongWrap | Outcome::OpensAltered => {
+                warn!(%mechanism, ?outcome, "PKCS#11 self-test: the mechanism is not used");
+            }
         }
-        code if is_lost(code) => Error::Unavailable { retry_after: None },
-        _ => Error::broken(error),
     }
-}
-
-/// What a failed C_UnwrapKey means when the token still knows the key: modules report an altered blob as almost
-/// anything, CKR_GENERAL_ERROR and CKR_DEVICE_ERROR among it.
-fn translate_unwrap(error: CryptokiError) -> Error {
-    match error {
-        CryptokiError::Pkcs11(code, _) if !is_lost(code) => Error::Mismatch,
-        error => translate(error),
+    if report.exports {
+        warn!("the PKCS#11 module gives out keys that are marked as not extractable: the PIN is worth all of them");
     }
-}
-
-/// Codes that can only speak of the session, the token or the host.
-fn is_lost(code: RvError) -> bool {
-    matches!(
-        code,
-        RvError::SessionClosed
-            | RvError::SessionHandleInvalid
-            | RvError::SessionCount
-            | RvError::DeviceRemoved
-            | RvError::DeviceMemory
-            | RvError::HostMemory
-            | RvError::TokenNotPresent
-            | RvError::TokenNotRecognized
-            | RvError::UserNotLoggedIn
-            | RvError::CryptokiNotInitialized
-    )
 }

@@ -13,7 +13,7 @@ struct list {
     unsigned char version[2];
     void *function[68];
 };
-enum { GET_FUNCTION_LIST = 3, WRAP_KEY = 60, UNWRAP_KEY = 61 };
+enum { GET_FUNCTION_LIST = 3, LOGIN = 18, WRAP_KEY = 60, UNWRAP_KEY = 61 };
 enum { CKR_DEVICE_ERROR = 0x30, CKR_DEVICE_REMOVED = 0x32 };
 
 static struct list *real;
@@ -53,6 +53,15 @@ static word unwrap_key(word session, void *mechanism, word kek, unsigned char *i
     return answer && fault_is("words it otherwise") ? CKR_DEVICE_ERROR : answer;
 }
 
+static word login(word session, word user, unsigned char *pin, word len) {
+    char name[4096];
+    snprintf(name, sizeof name, "%s.logins", getenv("KEYFOLD_FAULT"));
+    FILE *file = fopen(name, "a");
+    fputs("login\n", file);
+    fclose(file);
+    return ((word (*)(word, word, unsigned char *, word))real->function[LOGIN])(session, user, pin, len);
+}
+
 word C_GetFunctionList(struct list **out) {
     if (!real) {
         void *library = dlopen(getenv("KEYFOLD_REAL_MODULE"), RTLD_NOW | RTLD_LOCAL);
@@ -62,6 +71,7 @@ word C_GetFunctionList(struct list **out) {
         if (answer) return answer;
         faulty = *real;
         faulty.function[GET_FUNCTION_LIST] = (void *)C_GetFunctionList;
+        faulty.function[LOGIN] = (void *)login;
         faulty.function[WRAP_KEY] = (void *)wrap_key;
         faulty.function[UNWRAP_KEY] = (void *)unwrap_key;
     }

@@ -3,12 +3,13 @@
 //! SoftHSM2 reads its configuration from the environment, once per process, and keeps process-wide state: so each test
 //! runs again in a process of its own, started with the environment it needs.
 
-use keyfold_providers::pkcs11::{OpenError, Options, Pkcs11};
+use keyfold_providers::pkcs11::{OpenError, Options, Pkcs11, Program, TokenUri};
 use secret::Secret;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 pub(crate) const LABEL: &str = "keyfold";
@@ -25,7 +26,10 @@ pub(crate) fn with_token<F: Future<Output = ()>>(name: &str, body: impl FnOnce(T
         return runtime.block_on(body(Token { folder: folder.into() }));
     }
     let folder = tempfile::tempdir().unwrap();
-    initialise(folder.path());
+    fs::create_dir(folder.path().join("tokens")).unwrap();
+    let tokens = format!("directories.tokendir = {}/tokens\n", folder.path().display());
+    fs::write(folder.path().join("softhsm2.conf"), tokens).unwrap();
+    initialise(folder.path(), LABEL);
     let again = in_folder(Command::new(env::current_exe().unwrap()), folder.path())
         .args([name, "--exact", "--nocapture"])
         .env("KEYFOLD_TOKEN", folder.path())
@@ -42,13 +46,28 @@ impl Token {
         SOFTHSM.into()
     }
 
-    pub(crate) fn open(&self) -> Pkcs11 {
-        self.open_with(self.module(), PIN).unwrap()
+    pub(crate) async fn open(&self) -> Pkcs11 {
+        self.open_with(self.module(), PIN).await.unwrap()
     }
 
-    pub(crate) fn open_with(&self, module: PathBuf, pin: &str) -> Result<Pkcs11, OpenError> {
-        let pin = Secret::copied_from(pin.as_bytes());
-        Pkcs11::open(Options { module, token: LABEL.to_owned(), pin, max_sessions: 4 })
+    pub(crate) async fn open_with(&self, module: PathBuf, pin: &str) -> Result<Pkcs11, OpenError> {
+        Pkcs11::open(Options { module, pin: Secret::copied_from(pin.as_bytes()), ..self.options() }).await
+    }
+
+    /// One worker with four sessions.
+    pub(crate) fn options(&self) -> Options {
+        let passed_on = ["KEYFOLD_FAULT", "KEYFOLD_REAL_MODULE"];
+        Options {
+            module: self.module(),
+            library_parameters: None,
+            token: TokenUri::labelled(LABEL),
+            pin: Secret::copied_from(PIN.as_bytes()),
+            worker: Program { path: env!("CARGO_BIN_EXE_keyfold-pkcs11-worker").into(), arguments: Vec::new() },
+            environment: passed_on.map(|name| (name.to_owned(), env::var(name).unwrap())).into(),
+            workers: 1,
+            sessions: 4,
+            deadline: Duration::from_secs(3),
+        }
     }
 
     /// SoftHSM2 behind a layer that misbehaves as [`Token::fault`] says.
@@ -60,6 +79,16 @@ impl Token {
 
     pub(crate) fn fault(&self, name: &str) {
         fs::write(self.folder.join("fault"), name).unwrap();
+    }
+
+    /// How often the faulty module has done something.
+    pub(crate) fn count(&self, what: &str) -> usize {
+        fs::read_to_string(self.folder.join("fault").with_extension(what)).map_or(0, |lines| lines.lines().count())
+    }
+
+    /// Makes another token.
+    pub(crate) fn initialise(&self, label: &str) {
+        initialise(&self.folder, label);
     }
 
     /// OpenSC's tool, in another process: another implementation's view of the same token.
@@ -79,11 +108,9 @@ impl Token {
     }
 }
 
-fn initialise(folder: &Path) {
-    fs::create_dir(folder.join("tokens")).unwrap();
-    fs::write(folder.join("softhsm2.conf"), format!("directories.tokendir = {}/tokens\n", folder.display())).unwrap();
+fn initialise(folder: &Path, label: &str) {
     let mut init = in_folder(Command::new("softhsm2-util"), folder);
-    run(init.args(["--init-token", "--free", "--label", LABEL, "--so-pin", "12345678", "--pin", PIN]));
+    run(init.args(["--init-token", "--free", "--label", label, "--so-pin", "12345678", "--pin", PIN]));
 }
 
 fn in_folder(mut command: Command, folder: &Path) -> Command {
