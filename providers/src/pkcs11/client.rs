@@ -13,7 +13,10 @@ use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::RawAuthPin;
-use cryptoki_sys::{CK_ATTRIBUTE_TYPE, CKA_ID, CKA_MODULUS, CKA_PUBLIC_EXPONENT};
+use cryptoki_sys::{
+    CK_ATTRIBUTE_TYPE, CKA_ID, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKF_TOKEN_INITIALIZED, CKF_USER_PIN_FINAL_TRY,
+    CKF_USER_PIN_LOCKED,
+};
 use secret::Secret;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,8 +77,8 @@ impl Client {
         let failed = |error| Failure::of_call(&error);
         let mut found = Vec::new();
         for slot in module.module.get_slots_with_token().map_err(failed)? {
-            let info = module.module.get_token_info(slot).map_err(failed)?;
-            if info.token_initialized() && token.describes(slot.id(), &info) {
+            let info = module.functions.token_info(slot).map_err(failed)?;
+            if info.flags & CKF_TOKEN_INITIALIZED != 0 && token.describes(slot.id(), &info) {
                 found.push(slot);
             }
         }
@@ -93,8 +96,8 @@ impl Client {
 
     /// Whether one more wrong PIN would lock the token, or it is locked already.
     pub(super) fn is_last_attempt(&self) -> Result<bool, Error> {
-        let info = self.module.module.get_token_info(self.slot)?;
-        Ok(info.user_pin_final_try() || info.user_pin_locked())
+        let info = self.module.functions.token_info(self.slot)?;
+        Ok(info.flags & (CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED) != 0)
     }
 
     /// Opens a session. Read-only: session objects are all it ever creates.

@@ -1,5 +1,6 @@
 //! The ways to wrap, by the names that [`crate::Wrapped::version`] records.
 
+use crate::payload::Payload;
 use std::fmt;
 
 /// How a key wraps. All but AES-GCM have no associated data: the payload alone carries the context.
@@ -30,6 +31,16 @@ impl Mechanism {
             Self::AesGcm => "aes-gcm",
             Self::RsaOaepSha256 => "rsa-oaep-sha256",
             Self::RsaOaepSha1 => "rsa-oaep-sha1",
+        }
+    }
+
+    /// Whether a wrapped payload can have that length in bytes.
+    pub(super) const fn makes(self, length: usize) -> bool {
+        match self {
+            Self::AesKw | Self::AesKwp => length == Payload::LEN + 8,
+            Self::AesGcm => length == Payload::LEN + 28,
+            // As long as the modulus: 1024 to 16384 bits.
+            Self::RsaOaepSha256 | Self::RsaOaepSha1 => length >= 128 && length <= 2048,
         }
     }
 

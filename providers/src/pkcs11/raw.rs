@@ -10,10 +10,11 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
 use cryptoki::error::{Error, Rv, RvError};
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
+use cryptoki::slot::Slot;
 use cryptoki_sys::{
     CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE, CK_FUNCTION_LIST, CK_GCM_PARAMS, CK_MECHANISM, CK_MECHANISM_TYPE,
-    CK_OBJECT_HANDLE, CK_RSA_PKCS_OAEP_PARAMS, CK_ULONG, CKA_VALUE, CKG_MGF1_SHA1, CKG_MGF1_SHA256, CKM_AES_GCM,
-    CKM_SHA_1, CKM_SHA256, CKR_OK, CKZ_DATA_SPECIFIED,
+    CK_OBJECT_HANDLE, CK_RSA_PKCS_OAEP_PARAMS, CK_TOKEN_INFO, CK_ULONG, CKA_VALUE, CKG_MGF1_SHA1, CKG_MGF1_SHA256,
+    CKM_AES_GCM, CKM_SHA_1, CKM_SHA256, CKR_OK, CKZ_DATA_SPECIFIED,
 };
 use secret::Secret;
 use std::ffi::{CString, c_void};
@@ -55,6 +56,16 @@ impl Functions {
         }
         // SAFETY: not null, and valid as said above; unaligned, for the list may be packed.
         Some(Self { list: unsafe { list.read_unaligned() }, _library: library })
+    }
+
+    /// C_GetTokenInfo, as it is: `cryptoki` refuses tokens whose clock says nothing.
+    pub(super) fn token_info(&self, slot: Slot) -> Result<CK_TOKEN_INFO, Error> {
+        let function = self.list.C_GetTokenInfo.ok_or(Error::NullFunctionPointer)?;
+        let mut info = CK_TOKEN_INFO::default();
+        // SAFETY: section 5.5.3: writes one structure.
+        let answer = unsafe { function(slot.into(), &mut info) };
+        Rv::from(answer).into_result(Function::GetTokenInfo)?;
+        Ok(info)
     }
 
     /// C_WrapKey into `out`; the length of what was written.

@@ -26,8 +26,9 @@ pub(super) struct Token {
     keks: Mutex<HashMap<String, Kek>>,
     /// How each RSA key does OAEP, by modulus; `None` when not at all.
     oaep: Mutex<HashMap<Vec<u8>, Option<Method>>>,
-    /// The first is the one that has logged in: a token forgets a login when its last session closes.
     idle: Mutex<Vec<Connection>>,
+    /// The one that has logged in. It does nothing else: a token forgets a login when its last session closes.
+    _login: Mutex<Connection>,
 }
 
 /// A key that may wrap.
@@ -54,8 +55,9 @@ impl Token {
         connection.login(&open.pin).map_err(failed)?;
         let (methods, verdicts) = self_test::run(&connection)?;
         let exports = self_test::exports(&connection, &methods)?;
-        let (keks, oaep, idle) = (Mutex::default(), Mutex::default(), Mutex::new(vec![connection]));
-        Ok((Self { client, methods, keks, oaep, idle }, Report { hardware, exports, verdicts }))
+        let (keks, oaep, idle) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let token = Self { client, methods, keks, oaep, idle, _login: Mutex::new(connection) };
+        Ok((token, Report { hardware, exports, verdicts }))
     }
 
     /// Does what is asked of an open token.
@@ -93,9 +95,12 @@ impl Token {
         (wrapped, context): (&[u8], Context),
     ) -> Result<Answer, Failure> {
         self.apply(connection, key, Failure::of_unwrap, |kek| {
-            let unwrap =
-                |method: &Method| method.unwrap(connection, kek.unwrapping, wrapped, context).map(Answer::Unwrapped);
-            kek.method(mechanism).map(unwrap)
+            let method = kek.method(mechanism)?;
+            // Modules differ in what they make of lengths that cannot be: kryoptic opens nothing, NSS lacks memory for it.
+            if !mechanism.makes(wrapped.len()) {
+                return Err(Failure::Mismatch);
+            }
+            Ok(method.unwrap(connection, kek.unwrapping, wrapped, context).map(Answer::Unwrapped))
         })
     }
 

@@ -1,6 +1,6 @@
 //! PKCS#11 URIs (RFC 7512), as far as they name tokens and keys. Strict: what is not understood is refused.
 
-use cryptoki::slot::TokenInfo;
+use cryptoki_sys::CK_TOKEN_INFO;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -64,12 +64,14 @@ impl TokenUri {
     }
 
     /// Whether the token in `slot` is meant.
-    pub(super) fn describes(&self, slot: u64, info: &TokenInfo) -> bool {
-        let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        is(&self.label, info.label())
-            && is(&self.serial, info.serial_number())
-            && is(&self.manufacturer, info.manufacturer_id())
-            && is(&self.model, info.model())
+    pub(super) fn describes(&self, slot: u64, info: &CK_TOKEN_INFO) -> bool {
+        let is = |wanted: &Option<String>, found: &[u8]| {
+            wanted.as_deref().is_none_or(|wanted| wanted.as_bytes() == found.trim_ascii_end())
+        };
+        is(&self.label, &info.label)
+            && is(&self.serial, &info.serialNumber)
+            && is(&self.manufacturer, &info.manufacturerID)
+            && is(&self.model, &info.model)
             && self.slot.is_none_or(|wanted| wanted == slot)
     }
 }
