@@ -6,6 +6,7 @@
 mod harness;
 
 mod admin;
+mod aws_kms;
 mod ceremony;
 mod command_line;
 mod destroy;

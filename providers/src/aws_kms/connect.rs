@@ -7,16 +7,24 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kms::Client;
+use aws_sdk_kms::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
-use aws_sdk_kms::config::{Builder, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_sdk_kms::config::{
+    Builder, ConfigBag, Intercept, RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
+    StalledStreamProtectionConfig,
+};
+use aws_sdk_kms::error::BoxError;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use reqwest::Url;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use std::mem;
 use std::time::Duration;
 
 /// A backstop: the broker's own deadline is shorter.
@@ -25,6 +33,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const CONNECTION: Duration = Duration::from_secs(3);
 /// For all sources of credentials together; part of the call that needs them.
 const CREDENTIALS: Duration = Duration::from_secs(5);
+/// No answer that we ask for is longer than a few kilobytes.
+const MAX_ANSWER: usize = 64 * 1024;
 /// What CloudTrail shows as the name of the session under an assumed role.
 const SESSION: &str = "keyfold";
 
@@ -32,9 +42,32 @@ const SESSION: &str = "keyfold";
 pub(super) async fn client(options: Options) -> Result<Client, ConnectError> {
     check(&options)?;
     let base = base(&options)?;
-    let mut config = Builder::from(&base).identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build());
+    let identities = IdentityCache::lazy().load_timeout(CREDENTIALS).build();
+    let mut config = Builder::from(&base).identity_cache(identities).interceptor(AnswerLimit);
     config.set_endpoint_url(options.endpoint.clone());
     Ok(Client::from_conf(config.credentials_provider(credentials(options, base).await).build()))
+}
+
+/// Ends the reading of an answer that is longer than any of KMS.
+#[derive(Debug)]
+struct AnswerLimit;
+
+impl Intercept for AnswerLimit {
+    fn name(&self) -> &'static str {
+        "AnswerLimit"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context.response_mut().body_mut();
+        let limited = Limited::new(mem::replace(body, SdkBody::taken()), MAX_ANSWER);
+        *body = SdkBody::from_body_1_x(limited);
+        Ok(())
+    }
 }
 
 fn check(options: &Options) -> Result<(), ConnectError> {

@@ -59,6 +59,18 @@ fn exception(status: u16, name: &str, headers: &[(&'static str, &'static str)]) 
     Fault::Answer { status, headers: headers.to_vec(), body: body.to_string() }
 }
 
+/// Good for every call, only too long.
+fn endless() -> Fault {
+    let plaintext = BASE64_STANDARD.encode([SECRET, *CONTEXT.as_bytes()].concat());
+    let key =
+        json!({"KeyId": "", "KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT", "KeyState": "Enabled"});
+    let answer = json!({
+        "KeyMetadata": key, "CiphertextBlob": "AAAA", "Plaintext": plaintext, "PublicKey": "AAAA", "ImportToken": "AAAA",
+        "Padding": " ".repeat(100_000),
+    });
+    Fault::Answer { status: 200, headers: Vec::new(), body: answer.to_string() }
+}
+
 #[test]
 fn every_fault_is_one_error_and_one_request() {
     environment::run("faults::every_fault_is_one_error_and_one_request", &CREDENTIALS, async {
@@ -105,7 +117,7 @@ fn every_fault_is_one_error_and_one_request() {
         for name in ["InvalidKeyUsageException", "UnsupportedOperationException", "ValidationException", "Whatever"] {
             scene.all_are(exception(400, name, &[]), |error| matches!(error, Error::Broken(_))).await;
         }
-        for fault in [Fault::Garbage, page(302), page(404)] {
+        for fault in [Fault::Garbage, page(302), page(404), endless()] {
             scene.all_are(fault, |error| matches!(error, Error::Broken(_))).await;
         }
         assert!(scene.kms.unwrap_key(&scene.key, &scene.wrapped, &CONTEXT).await.unwrap().matches(&SECRET));
