@@ -12,7 +12,7 @@ use crate::keys::Keys;
 use crate::kms::{Kms, connect};
 use crate::limits::Limits;
 use crate::nonce::Nonces;
-use crate::ops::{rewrap, sweep};
+use crate::ops::{keks, rewrap, sweep};
 use crate::sinks::{Outlet, pump};
 use crate::store::{Store, log};
 use audit::sink::FileSink;
@@ -89,6 +89,7 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
 
     let stop = CancellationToken::new();
     let mut background = vec![tokio::spawn(upkeep(broker.clone(), metrics.clone(), stop.clone()))];
+    tokio::spawn(count_wraps(broker.clone()));
     background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
     for outlet in outlets(&config)? {
         background.push(tokio::spawn(pump(broker.clone(), outlet, stop.clone())));
@@ -164,6 +165,13 @@ fn outlets(config: &Config) -> Result<Vec<Outlet>, Failure> {
         Ok(Outlet { name: name.clone(), disclose: *disclose, sink: Box::new(sink) })
     };
     config.sinks.iter().map(open).collect()
+}
+
+/// Beside the first requests: it takes long where there are many records, and the budget is wide.
+async fn count_wraps(broker: Arc<Broker>) {
+    if let Err(error) = keks::count_wraps(&broker).await {
+        warn!(error = &error as &dyn std::error::Error, "the wraps of each KEK could not be counted");
+    }
 }
 
 /// Looks at the disk every second and sweeps every ten.

@@ -17,9 +17,10 @@ pub(super) struct Budget {
 
 #[derive(Debug, Default)]
 struct Spent {
-    /// The version that wrapped last, as far as is known.
+    /// The version that wrapped last; empty until that is known, and for ever where the vendor has none.
     newest: String,
     by_version: BTreeMap<String, u64>,
+    warned: bool,
 }
 
 impl Budget {
@@ -34,20 +35,29 @@ impl Budget {
     }
 
     /// Counts one call to wrap, whatever becomes of it: the vendor may have spent a nonce on it.
-    /// True once, when the budget nears its end.
+    /// True once for each version, when its budget nears the end.
     pub(super) fn spend(&self) -> bool {
         let mut spent = self.spent();
         let newest = spent.newest.clone();
-        let wraps = spent.by_version.entry(newest).or_default();
-        *wraps = wraps.saturating_add(1);
-        *wraps == self.limit.saturating_mul(WARN_AT).div_ceil(100)
+        spent.add(&newest, 1);
+        let near = spent.of_newest() >= self.limit.saturating_mul(WARN_AT).div_ceil(100);
+        near && !std::mem::replace(&mut spent.warned, near)
+    }
+
+    /// So many wraps of this version were made before.
+    pub(super) fn add(&self, version: &str, wraps: u64) {
+        self.spent().add(version, wraps);
     }
 
     /// This version wraps now, and has a budget of its own.
     pub(super) fn uses(&self, version: &str) {
         let mut spent = self.spent();
         if spent.newest != version {
-            version.clone_into(&mut spent.newest);
+            // What was counted, or said, before any version was known is of this one.
+            let unknown = spent.by_version.remove("").unwrap_or_default();
+            spent.warned &= spent.newest.is_empty();
+            spent.newest = version.to_owned();
+            spent.add(version, unknown);
         }
     }
 
@@ -62,8 +72,16 @@ impl Budget {
 }
 
 impl Spent {
+    /// As long as no version is known, it may be any.
     fn of_newest(&self) -> u64 {
-        self.by_version.get(&self.newest).copied().unwrap_or_default()
+        let wraps =
+            if self.newest.is_empty() { self.by_version.values().max() } else { self.by_version.get(&self.newest) };
+        wraps.copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, version: &str, wraps: u64) {
+        let known = self.by_version.entry(version.to_owned()).or_default();
+        *known = known.saturating_add(wraps);
     }
 }
 
@@ -83,5 +101,14 @@ mod tests {
         assert!(budget.check().is_ok() && budget.used() == 0.0);
         budget.uses("1");
         assert!(budget.check().is_err(), "a version that comes back has what it spent");
+
+        let restarted = Budget::new(10);
+        restarted.add("1", 10);
+        restarted.add("2", 8);
+        assert!(restarted.check().is_err(), "it may be the first that wraps");
+        restarted.uses("2");
+        assert!(restarted.check().is_ok() && restarted.spend());
+        assert!(restarted.check().is_ok() && !restarted.spend());
+        assert!(restarted.check().is_err(), "what was spent before the start counts");
     }
 }

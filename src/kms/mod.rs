@@ -134,6 +134,13 @@ impl Kms {
         Some(done)
     }
 
+    /// So many wraps that one of the provider's versions of `kek` made before the start count for its wrap budget.
+    pub fn count_wraps(&self, kek: &Kek, version: &str, wraps: u64) {
+        if let Some(guard) = self.guards.get(&kek.provider) {
+            guard.kek(kek.id).budget.add(version, wraps);
+        }
+    }
+
     /// A spent budget is asked about again: the key may have been rotated at its provider.
     async fn check_budget(&self, kek: &Kek) -> Result<(), Error> {
         let health = self.guard(kek)?.kek(kek.id);

@@ -70,6 +70,19 @@ pub(crate) async fn with_keks(db: &mut Connection, records: &[Uuid]) -> Result<V
     query.fetch_all(db).await?.iter().map(read).collect()
 }
 
+/// How many wraps there are under each KEK by each of its provider's versions. Reads the whole table.
+pub(crate) async fn count_all(db: &mut Connection) -> Result<Vec<(Kek, String, u64)>, StoreError> {
+    let sql =
+        "SELECT k.id, k.tenant, k.provider, k.key_name, k.version, k.state, k.created_at, w.vendor_version, w.wraps
+               FROM (SELECT kek, vendor_version, COUNT(*) AS wraps FROM wraps GROUP BY kek, vendor_version) w
+               JOIN keks k ON k.id = w.kek";
+    let read = |row: &AnyRow| {
+        let wraps = column::<i64>(row, "wraps")?.unsigned_abs();
+        Ok((super::keks::read(row)?, column(row, "vendor_version")?, wraps))
+    };
+    sqlx::query(sql).fetch_all(db).await?.iter().map(read).collect()
+}
+
 pub(crate) async fn insert_all(db: &mut Connection, wraps: &[&Wrap]) -> Result<(), StoreError> {
     let sql = format!("INSERT INTO wraps ({COLUMNS}) VALUES {}", placeholders(wraps.len(), 6));
     let query = wraps.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, wrap| {

@@ -21,18 +21,33 @@ struct Scene {
 
 impl Scene {
     async fn start(fault_at_start: Fault) -> Self {
+        Self::start_with(fault_at_start, "concurrency = 16").await
+    }
+
+    /// With these of the provider's `calls`.
+    async fn start_with(fault_at_start: Fault, calls: &str) -> Self {
         let bao = Bao::start().await;
         create_key(&bao, CLOUD).await;
         let proxy = Proxy::to(bao.port).await;
         proxy.fault(fault_at_start);
-        let mut broker = Broker::prepared(|config| config + &Bao::provider(proxy.port));
-        broker.run(&["env", &format!("BAO={BAO_TOKEN}")]).await;
-        Self { bao, proxy, broker }
+        let provider = Bao::provider(proxy.port).replace("concurrency = 16", calls);
+        let broker = Broker::prepared(|config| config + &provider);
+        let mut scene = Self { bao, proxy, broker };
+        scene.run().await;
+        scene
+    }
+
+    async fn run(&mut self) {
+        self.broker.run(&["env", &format!("BAO={BAO_TOKEN}")]).await;
     }
 
     /// As [`Self::start`], with the tenant, its KEK, and a device with one record.
     async fn with_device() -> (Self, Raw, String) {
-        let scene = Self::start(Fault::None).await;
+        Self::start(Fault::None).await.and_device().await
+    }
+
+    async fn and_device(self) -> (Self, Raw, String) {
+        let scene = self;
         let vkey = scene.tenant().await;
         scene.broker.admin_ok("/cloud/keks", json!({"provider": "bao", "key": "cloud"})).await;
         let device = Raw::enrol(&scene.broker, CLOUD, "alice").await;
@@ -157,6 +172,29 @@ async fn a_kek_that_is_disabled_deleted_or_replaced_releases_nothing() {
     assert_eq!(outcomes(&log, "wrap.failed"), ["kek_not_found"]);
     assert_eq!(outcomes(&log, "finding.raised"), ["wrapped_mismatch"]);
     assert_eq!(scene.proxy.take_calls(), 5, "none of these is retried");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_has_wrapped_enough_wraps_again_when_it_is_rotated() {
+    let scene = Scene::start_with(Fault::None, "concurrency = 16, wrap_budget = 5").await;
+    let (mut scene, device, vkey) = scene.and_device().await;
+    device.backup("identity", 2, b"newer").await;
+    device.backup("identity", 3, b"newest").await;
+    scene.broker.stop();
+    scene.run().await;
+    // Of the five, three are in the database; the one of the registration is not.
+    device.backup("identity", 4, b"newer still").await;
+    device.backup("identity", 5, b"newer yet").await;
+    scene.proxy.take_calls();
+    let wrap = device.wrap("identity", 6, b"too new");
+    assert_eq!(told(&device.send_wrap(&wrap).await), (409, "kek_exhausted".into()));
+    assert_eq!(scene.proxy.take_calls(), 1, "it was only looked at");
+    assert!(scene.broker.log().contains("the wrap budget of a KEK nears its end"));
+    let (opened, _) = device.open("identity").await;
+    assert_eq!(device.release(&opened).await.status, 200, "it still unwraps");
+    scene.bao.call(Method::POST, "transit/keys/cloud/rotate", json!({})).await.unwrap();
+    assert_eq!(device.send_wrap(&wrap).await.status, 201);
+    assert_eq!(outcomes(&scene.broker.verified_log(CLOUD, &vkey), "wrap.failed"), ["kek_exhausted"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

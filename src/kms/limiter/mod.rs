@@ -87,7 +87,7 @@ impl Limiter {
             biased;
             Ok(permit) = &mut granted => Ok(permit),
             never = self.keep_time() => match never {},
-            () = sleep_until(deadline.into()) => Err(self.why_late()),
+            () = sleep_until(deadline.into()) => Err(self.why_late(kek)),
         }
     }
 
@@ -120,12 +120,12 @@ impl Limiter {
         }
     }
 
-    fn why_late(&self) -> Error {
-        let now = Instant::now();
-        match self.schedule().held_until(now) {
-            Some(until) => Error::Throttled { retry_after: Some(until - now) },
-            None => Error::Unavailable { retry_after: None },
+    fn why_late(&self, kek: Uuid) -> Error {
+        let (schedule, now) = (self.schedule(), Instant::now());
+        if schedule.is_full_for(kek) {
+            return Error::Unavailable { retry_after: None };
         }
+        Error::Throttled { retry_after: schedule.held_until(now).map(|until| until - now) }
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule<oneshot::Sender<Permit>>> {

@@ -122,6 +122,12 @@ impl<W: Waiter> Schedule<W> {
         (self.in_use.all, self.window.allowed())
     }
 
+    /// Whether it is calls under way that keep this KEK from calling.
+    pub(super) fn is_full_for(&self, kek: Uuid) -> bool {
+        let calls = self.in_use.by_kek.get(&kek).copied().unwrap_or_default();
+        self.in_use.all >= self.window.allowed() || calls >= self.share()
+    }
+
     /// What one KEK may use at most: half, so that a dead one leaves room for the others. The only one may use all
     /// but one permit, which is there for the next.
     fn share(&self) -> usize {

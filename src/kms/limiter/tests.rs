@@ -241,7 +241,7 @@ async fn who_waits_for_the_quota_is_woken_in_time_or_told() {
     assert!(took >= Duration::from_millis(590) && took < Duration::from_secs(3), "{took:?}");
     let calls = (0..60).map(|_| limiter.acquire(A, Priority::Foreground, soon(200)));
     let calls = futures_util::future::join_all(calls.map(|call| async { call.await.map(drop) })).await;
-    let throttled = calls.iter().filter(|call| matches!(call, Err(Error::Throttled { retry_after: Some(_) }))).count();
+    let throttled = calls.iter().filter(|call| matches!(call, Err(Error::Throttled { .. }))).count();
     assert!(throttled >= 30, "{throttled} of 60");
 }
 

@@ -10,6 +10,7 @@ use crate::commit::{KekStep, Rare};
 use crate::error::Error;
 use crate::store::keks::{self, Kek, KekState};
 use crate::store::tenants::{Protection, Tenant};
+use crate::store::{StoreError, wraps};
 use audit::event::{Event, Kind, Outcome};
 use providers::{Context, Error as ProviderError, KeyState};
 use secret::Secret;
@@ -42,6 +43,14 @@ pub async fn register(
         .provider_ref(key_name);
     broker.committer.commit_rare(proposal(tenant, admin, Rare::RegisterKek(kek.clone()), event)).await?;
     Ok(kek)
+}
+
+/// Tells the guard how often each KEK has wrapped before the start: as often as there are wraps under it.
+pub async fn count_wraps(broker: &Broker) -> Result<(), StoreError> {
+    for (kek, version, count) in wraps::count_all(&mut *broker.store.reader().await?).await? {
+        broker.kms.count_wraps(&kek, &version, count);
+    }
+    Ok(())
 }
 
 /// Wraps and unwraps a random secret: the broker's permissions suffice, and the key does what it must.
