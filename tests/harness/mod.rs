@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "each test binary uses its own part")]
 
 pub mod bao;
+pub mod localstack;
 pub mod raw;
 
 pub use raw::{Answer, Raw};

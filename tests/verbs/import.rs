@@ -2,6 +2,7 @@
 
 use super::ceremony::{ceremony, oracle};
 use crate::harness::bao::{BAO_TOKEN, Bao};
+use crate::harness::localstack::{AWS_ENVIRONMENT, LocalStack};
 use crate::harness::{Broker, Raw, TENANT, outcomes, text};
 use protocol::encoding::{from_base64url, to_base64url};
 use protocol::messages::Released;
@@ -53,24 +54,39 @@ async fn an_import_that_cannot_be_is_refused_and_recorded() {
     assert_eq!(denied["disclosed"]["actor"], "token:operator");
 }
 
-/// A broker with the provider `bao`, and an administrator's folder.
+/// A broker with a tenant, and an administrator's folder.
 struct Online {
-    bao: Bao,
     broker: Broker,
     vkey: String,
     folder: TempDir,
+    provider: &'static str,
+    key: String,
 }
 
 impl Online {
-    async fn start() -> Self {
+    /// With the provider `bao`, of which the key `customer-key` is wished.
+    async fn with_openbao() -> (Self, Bao) {
         let bao = Bao::start().await;
         // OpenBao makes its wrapping key at the first request, which on a busy machine takes longer than a call may.
         bao.call(Method::GET, "transit/wrapping_key", Value::Null).await.unwrap();
         let mut broker = Broker::prepared(|config| config + &Bao::provider(bao.port));
         broker.run(&["env", &format!("BAO={BAO_TOKEN}")]).await;
+        (Self::with(broker, "bao", "customer-key".into()).await, bao)
+    }
+
+    /// With the provider `aws`, which has a key without material.
+    async fn with_localstack() -> (Self, LocalStack) {
+        let localstack = LocalStack::start().await;
+        let made = localstack.call("CreateKey", json!({"Origin": "EXTERNAL"})).await.unwrap();
+        let mut broker = Broker::prepared(|config| config + &localstack.provider());
+        broker.run(&AWS_ENVIRONMENT).await;
+        (Self::with(broker, "aws", made["KeyMetadata"]["Arn"].as_str().unwrap().into()).await, localstack)
+    }
+
+    async fn with(broker: Broker, provider: &'static str, key: String) -> Self {
         let made = broker.admin_ok("", json!({"id": TENANT, "name": TENANT, "unattested_days": 30})).await;
         let vkey = made["vkey"].as_str().unwrap().into();
-        Self { bao, broker, vkey, folder: TempDir::new().unwrap() }
+        Self { broker, vkey, folder: TempDir::new().unwrap(), provider, key }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -79,8 +95,16 @@ impl Online {
 
     fn import_parameters(&self) -> String {
         let parameters = self.path("parameters.json");
-        let words = ["kek", "import-parameters", TENANT, "--provider", "bao", "--key", "customer-key", "--out"];
-        self.succeeded(&[&words[..], &[parameters.to_str().unwrap()]].concat())
+        let words = ["import-parameters", TENANT, "--out", parameters.to_str().unwrap()];
+        self.succeeded(&self.of_key(&words))
+    }
+
+    fn register(&self) {
+        self.succeeded(&self.of_key(&["register", TENANT]));
+    }
+
+    fn of_key<'a>(&'a self, words: &[&'a str]) -> Vec<&'a str> {
+        [&["kek"], words, &["--provider", self.provider, "--key", &self.key]].concat()
     }
 
     fn import(&self, material: &str) -> Output {
@@ -111,9 +135,9 @@ fn fails(output: &Output, why: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_own_key_is_made_offline_imported_registered_and_opens_what_the_provider_wrapped() {
-    let online = Online::start().await;
+    let (online, bao) = Online::with_openbao().await;
     let fingerprint = online.import_parameters();
-    let said = online.bao.call(Method::GET, "transit/wrapping_key", Value::Null).await.unwrap();
+    let said = bao.call(Method::GET, "transit/wrapping_key", Value::Null).await.unwrap();
     let pem = &said["data"]["public_key"];
     assert_eq!(oracle(&json!({"do": "fingerprint", "pem": pem}))["fingerprint"], fingerprint.trim().replace('-', ""));
 
@@ -134,7 +158,7 @@ async fn an_own_key_is_made_offline_imported_registered_and_opens_what_the_provi
     let done = online.import("material.json");
     assert!(done.status.success(), "{}", text(&done.stderr));
     fails(&online.import("material.json"), "provider_broken");
-    online.succeeded(&["kek", "register", TENANT, "--provider", "bao", "--key", "customer-key"]);
+    online.register();
 
     online.broker.admin_ok("/acme/users", json!({"id": "alice"})).await;
     let (released, context) = backed_up_and_restored(&online.broker).await;
@@ -154,12 +178,31 @@ async fn an_own_key_is_made_offline_imported_registered_and_opens_what_the_provi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_imported_for_a_revoked_tenant() {
-    let online = Online::start().await;
+    let (online, bao) = Online::with_openbao().await;
     let fingerprint = online.import_parameters();
     assert!(ceremony(online.folder.path(), &["--fingerprint", fingerprint.trim()]).status.success());
     online.broker.revoke(TENANT, "tenant", None).await;
     fails(&online.import("material.json"), "tenant_inactive");
-    assert!(online.bao.call(Method::GET, "transit/keys/customer-key", Value::Null).await.is_none());
+    assert!(bao.call(Method::GET, "transit/keys/customer-key", Value::Null).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_own_key_gets_to_aws_by_the_mechanism_that_it_takes() {
+    let (online, _localstack) = Online::with_localstack().await;
+    let fingerprint = online.import_parameters();
+    let parameters: Value = serde_json::from_slice(&fs::read(online.path("parameters.json")).unwrap()).unwrap();
+    assert_eq!((&parameters["mechanism"], &parameters["hash"]), (&json!("CKM_RSA_PKCS_OAEP"), &json!("SHA-256")));
+    assert!(parameters["token"] != "" && parameters["expires_at"].as_i64().unwrap() > 1_700_000_000_000);
+    let done = ceremony(online.folder.path(), &["--fingerprint", fingerprint.trim()]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    online.alter_material();
+    fails(&online.import("altered.json"), "material_invalid");
+    let done = online.import("material.json");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    online.register();
+    online.broker.admin_ok("/acme/users", json!({"id": "alice"})).await;
+    let (released, context) = backed_up_and_restored(&online.broker).await;
+    assert!(released.ends_with(&context), "a wrapping secret and its context");
 }
 
 /// What a device got back, and the context of its record, in hexadecimal.
