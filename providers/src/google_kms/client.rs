@@ -5,7 +5,7 @@ use crate::Context;
 use crate::payload::Payload;
 use bytes::Bytes;
 use google_cloud_auth::errors::CredentialsError;
-use google_cloud_gax::error::rpc::{Code, StatusDetails};
+use google_cloud_gax::error::rpc::{Code, Status, StatusDetails};
 use google_cloud_gax::paginator::ItemPaginator;
 use google_cloud_kms_v1::client::KeyManagementService;
 use google_cloud_kms_v1::model::crypto_key_version::CryptoKeyVersionAlgorithm;
@@ -156,13 +156,12 @@ impl Failure {
         }
     }
 
-    /// A request whose checksum did not match when it arrived. Google's word for it is INVALID_ARGUMENT, as for a
-    /// ciphertext that does not open; only the message names the field.
-    pub(super) fn is_checksum_mismatch(&self) -> bool {
-        match self {
-            Self::Call(error) => error.status().is_some_and(|status| status.message.contains("_crc32c")),
-            Self::Damaged(_) => false,
-        }
+    /// Whether Cloud KMS has found the ciphertext wrong. INVALID_ARGUMENT is its word also for a checksum that did not match
+    /// when it arrived; only the message tells, by naming the field.
+    pub(super) fn is_of_ciphertext(&self) -> bool {
+        let Self::Call(error) = self else { return false };
+        let of_checksum = |status: &Status| status.message.contains("_crc32c");
+        error.status().is_some_and(|status| status.code == Code::InvalidArgument && !of_checksum(status))
     }
 
     /// google.rpc.RetryInfo, or else `Retry-After` in seconds.

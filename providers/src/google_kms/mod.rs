@@ -152,16 +152,20 @@ impl GoogleKms {
         }
     }
 
-    /// What a refused call means for the key: Google tells neither all states of a key from each other, nor a key that may
-    /// not be used from bytes that do not open.
+    /// What a refused call means for the key. Google says one thing of all its states that are not ENABLED.
     async fn refusal(&self, name: &KeyName, failure: Failure) -> Error {
-        let otherwise = match failure.code() {
-            Some(Code::InvalidArgument) if !failure.is_checksum_mismatch() => Error::Mismatch,
-            // Enabled by now, or on its way there.
-            Some(Code::FailedPrecondition) => Error::Unavailable { retry_after: None },
-            _ => return translate(failure),
-        };
-        tracing::debug!(%failure, "Cloud KMS refused");
+        match failure.code() {
+            // Where it is usable after all, it has been enabled meanwhile, or is on its way there.
+            Some(Code::FailedPrecondition) => {
+                tracing::debug!(%failure, "Cloud KMS does not use the key");
+                self.unusable_or(name, Error::Unavailable { retry_after: None }).await
+            }
+            _ => translate(failure),
+        }
+    }
+
+    /// Why `name` may not be used, or else `otherwise`.
+    async fn unusable_or(&self, name: &KeyName, otherwise: Error) -> Error {
         match self.state(name).await {
             Ok(KeyState::Usable { .. }) => otherwise,
             Ok(KeyState::Unusable(reason)) => Error::KeyUnusable(reason),
@@ -209,14 +213,13 @@ impl KeyProvider for GoogleKms {
         let cipher = self.cipher(&name).await?;
         let Some(at) = name.at(&wrapped.version) else {
             // Of no version of this key. A key that is missing or unusable still comes first.
-            return match self.state(&name).await? {
-                KeyState::Usable { .. } => Err(Error::Mismatch),
-                KeyState::Unusable(reason) => Err(Error::KeyUnusable(reason)),
-            };
+            return Err(self.unusable_or(&name, Error::Mismatch).await);
         };
         self.find_version(&at).await?;
         match self.open(cipher, &at, &wrapped.bytes, context).await {
             Ok(payload) => payload.release(context),
+            // So it may say of a key that is disabled, too.
+            Err(failure) if failure.is_of_ciphertext() => Err(self.unusable_or(&at, Error::Mismatch).await),
             Err(failure) => Err(self.refusal(&at, failure).await),
         }
     }

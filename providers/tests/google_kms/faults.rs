@@ -5,6 +5,8 @@ use crate::{CONTEXT, wrap};
 use counterparts::front::{Fault, Front};
 use keyfold_providers::google_kms::GoogleKms;
 use keyfold_providers::{Error, KeyProvider, KeyRef, Wrapped};
+use serde_json::json;
+use std::fs;
 use std::time::{Duration, Instant};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -105,6 +107,21 @@ async fn broken() {
     }
 }
 
+/// To decrypt, INVALID_ARGUMENT says that the bytes are wrong; to encrypt, that we are.
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_arguments() {
+    let scene = Scene::start().await;
+    let invalid = answer(400, vec![JSON], r#"{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT"}}"#);
+    for (key, wrapped) in &scene.keys {
+        scene.front.fail(1, invalid.clone());
+        let wrap = wrap(&scene.kms, key).await;
+        assert!(matches!(wrap, Err(Error::Broken(_))), "{wrap:?}");
+        scene.front.fail(1, invalid.clone());
+        let unwrap = scene.kms.unwrap_key(key, wrapped, &CONTEXT).await;
+        assert!(matches!(unwrap, Err(Error::Mismatch)), "{unwrap:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn refused() {
     let scene = Scene::start().await;
@@ -153,6 +170,30 @@ async fn clocks_and_credentials() {
     assert!(matches!(forged.inspect(key).await, Err(Error::Refused)), "another account's key signs nothing");
     scene.cloud.kms.forget_accounts();
     assert!(matches!(scene.kms.unwrap_key(key, wrapped, &CONTEXT).await, Err(Error::Refused)));
+}
+
+/// A workload shows the token of its own platform, and gets one of Google's for it.
+#[tokio::test]
+async fn workload_identity() {
+    let (cloud, folder) = (Cloud::start().await, tempfile::tempdir().unwrap());
+    let token = folder.path().join("token");
+    cloud.kms.accept_workload("from the platform", LEAST_PRIVILEGE);
+    let file = json!({
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/provider",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": format!("{}/v1/token", cloud.kms.url()),
+        "credential_source": {"file": token},
+    });
+    fs::write(&token, "from the platform").unwrap();
+    let kms = connect_with(&file.to_string(), &cloud.kms.url()).await.unwrap();
+    let wrapped = wrap(&kms, &key("first")).await.unwrap();
+    kms.unwrap_key(&key("first"), &wrapped, &CONTEXT).await.unwrap();
+
+    fs::write(&token, "from elsewhere").unwrap();
+    let stranger = connect_with(&file.to_string(), &cloud.kms.url()).await.unwrap();
+    let refused = wrap(&stranger, &key("first")).await;
+    assert!(matches!(refused, Err(Error::Refused)), "{refused:?}");
 }
 
 fn answer(status: u16, headers: Vec<(&'static str, &'static str)>, body: &str) -> Fault {

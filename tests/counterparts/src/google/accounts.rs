@@ -10,15 +10,20 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::HashMap;
+use url::form_urlencoded;
 
 /// How long a self-signed token may live, with what clients add on both sides for clocks that differ.
 const LONGEST_SECONDS: i64 = 3600 + 60;
 
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     tokens: HashMap<String, Vec<String>>,
+    /// By the tokens of their own platforms.
+    workloads: HashMap<String, Vec<String>>,
     accounts: HashMap<String, Account>,
 }
 
@@ -51,6 +56,28 @@ impl Accounts {
 
     pub(super) fn add_token(&mut self, token: &str, permissions: &[&str]) {
         self.tokens.insert(token.to_owned(), owned(permissions));
+    }
+
+    pub(super) fn add_workload(&mut self, subject_token: &str, permissions: &[&str]) {
+        self.workloads.insert(subject_token.to_owned(), owned(permissions));
+    }
+
+    /// OAuth 2.0 Token Exchange (RFC 8693), as Google's Security Token Service does it.
+    pub(super) fn exchange(&mut self, form: &[u8]) -> Result<Value, Status> {
+        let form: HashMap<_, _> = form_urlencoded::parse(form).collect();
+        let is = |field: &str, value: &str| form.get(field).is_some_and(|given| given == value);
+        let asked = is("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")
+            && is("requested_token_type", ACCESS_TOKEN_TYPE);
+        let workload = form.get("subject_token").filter(|_| asked).and_then(|token| self.workloads.get(&**token));
+        let permissions = workload.ok_or_else(|| Status::invalid("invalid_grant"))?.clone();
+        let token = format!("federated-{}", self.tokens.len());
+        self.tokens.insert(token.clone(), permissions);
+        Ok(json!({
+            "access_token": token,
+            "issued_token_type": ACCESS_TOKEN_TYPE,
+            "token_type": "Bearer",
+            "expires_in": 3600,
+        }))
     }
 
     /// Lets `call` pass, or says why not. `now` in unix seconds.

@@ -86,7 +86,13 @@ impl GoogleKms {
         lock(&self.cloud.accounts).add_token(token, permissions);
     }
 
-    /// Forgets every service account and token.
+    /// Accepts `subject_token` of another platform, and gives tokens with these permissions for it: workload identity
+    /// federation at `/v1/token`.
+    pub fn accept_workload(&self, subject_token: &str, permissions: &[&str]) {
+        lock(&self.cloud.accounts).add_workload(subject_token, permissions);
+    }
+
+    /// Forgets every service account, workload and token.
     pub fn forget_accounts(&self) {
         *lock(&self.cloud.accounts) = Accounts::default();
     }
@@ -134,6 +140,9 @@ impl Cloud {
     }
 
     fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Value, Status> {
+        if (method, uri.path()) == (&Method::POST, "/v1/token") {
+            return lock(&self.accounts).exchange(body);
+        }
         let query = Query::of(uri)?;
         let call = Call::of(method, uri.path())
             .ok_or_else(|| Status::new(Code::NotFound, format!("{method} {} is no method", uri.path())))?;
