@@ -57,4 +57,7 @@ pub enum Unusable {
     /// It has wrapped as often as it may.
     #[error("exhausted")]
     Exhausted,
+    /// Its validity has not begun.
+    #[error("not yet valid")]
+    NotYetValid,
 }

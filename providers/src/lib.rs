@@ -5,6 +5,7 @@
 //! Every room keeps the promises of [`KeyProvider`]; [`contract::check`] is how its tests show it.
 
 pub mod aws_kms;
+pub mod azure_key_vault;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod endpoint;
