@@ -101,8 +101,9 @@ fn each_field_of_the_configuration_is_documented() {
     let provider = read("src/config/provider.rs");
     let structs = part(&config, "/// The whole file.", "fn default_connections");
     let provider = part(&provider, "pub enum Provider", "impl Provider");
+    let azure = read("src/config/azure_key_vault.rs");
     let rates = part(&limits, "pub struct Rates {", "\n}");
-    let fields = [structs, provider, rates].into_iter().flat_map(str::lines).filter_map(|line| {
+    let fields = [structs, provider, &azure, rates].into_iter().flat_map(str::lines).filter_map(|line| {
         let (field, kind) = line.trim().trim_start_matches("pub ").split_once(": ")?;
         // `folder` is not read from the file; what has a `(` is code.
         (is_field(field) && field != "folder" && kind.ends_with(',') && !kind.contains('(')).then(|| field.to_owned())

@@ -1,6 +1,7 @@
 //! The configuration file: the only reader of files and environment. Unknown fields are refused; secrets come by file,
 //! environment or systemd credential, never inline.
 
+pub mod azure_key_vault;
 mod provider;
 
 pub use provider::{Calls, Login, Pkcs11, Provider};

@@ -1,6 +1,7 @@
 //! `[providers.<name>]`: where customers' keys live.
 
 use super::SecretSource;
+use super::azure_key_vault::AzureKeyVault;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -72,6 +73,8 @@ pub enum Provider {
         #[serde(default)]
         calls: Calls,
     },
+    /// Azure Key Vault or Managed HSM.
+    AzureKeyVault(AzureKeyVault),
 }
 
 /// A token behind a PKCS#11 module, which runs in worker processes.
@@ -185,7 +188,8 @@ impl Provider {
             | Self::AwsKms { calls, .. }
             | Self::GoogleKms { calls, .. }
             | Self::Openbao { calls, .. }
-            | Self::Pkcs11(Pkcs11 { calls, .. }) => *calls,
+            | Self::Pkcs11(Pkcs11 { calls, .. })
+            | Self::AzureKeyVault(AzureKeyVault { calls, .. }) => *calls,
         }
     }
 }

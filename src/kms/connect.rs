@@ -1,8 +1,11 @@
 //! From configured providers to rooms: each vendor's options, in one place.
 
+mod azure_key_vault;
+
 use super::CallLimits;
 use crate::config::{self, Calls, Config, ConfigError, Login, Provider, SecretSource};
 use providers::aws_kms::{self, AwsKms};
+use providers::azure_key_vault::AzureKeyVault;
 use providers::google_kms::{self, GoogleKms};
 use providers::openbao::{self, OpenBao};
 use providers::pkcs11::{self, Pkcs11, Program, TokenUri};
@@ -98,6 +101,10 @@ async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Roo
             };
             let google = Arc::new(GoogleKms::connect(options).await?);
             Room { keys: google.clone(), rewrap: None, import: Some(google), limits }
+        }
+        Provider::AzureKeyVault(vault) => {
+            let vault = Arc::new(AzureKeyVault::connect(azure_key_vault::options(config, vault)?)?);
+            Room { keys: vault.clone(), rewrap: None, import: Some(vault), limits }
         }
     })
 }

@@ -173,6 +173,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::KeyUnusable(providers::Unusable::Disabled) => "kek_disabled",
         Error::KeyUnusable(providers::Unusable::PendingDeletion) => "kek_pending_deletion",
         Error::KeyUnusable(providers::Unusable::Expired) => "kek_expired",
+        Error::KeyUnusable(providers::Unusable::NotYetValid) => "kek_not_yet_valid",
         Error::KeyUnusable(providers::Unusable::Exhausted) => "kek_exhausted",
         Error::Refused => "provider_refused",
         Error::Throttled { .. } => "provider_throttled",

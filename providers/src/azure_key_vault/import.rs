@@ -3,7 +3,7 @@
 
 use super::name::Name;
 use super::{AzureKeyVault, Kind, Unsuitable, is_bad_parameter, translate};
-use crate::{Error, ImportKey, ImportParameters, KeyRef, OaepHash};
+use crate::{Error, ImportKey, ImportParameters, KeyRef, OaepHash, WrappingMechanism};
 use async_trait::async_trait;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::PublicKeyComponents;
@@ -41,6 +41,7 @@ impl ImportKey for AzureKeyVault {
         let wrapping_key = PublicKeyComponents { n, e }.as_der().map_err(|_| Error::broken(NoPublicKey))?;
         Ok(ImportParameters {
             wrapping_key: wrapping_key.as_ref().to_vec(),
+            mechanism: WrappingMechanism::RsaAesKeyWrap,
             hash: OaepHash::Sha1,
             token: transfer.kid.into_bytes(),
             expires_at: transfer.expires.map(|expires| expires.unix_timestamp()),

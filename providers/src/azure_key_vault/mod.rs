@@ -201,9 +201,10 @@ impl AzureKeyVault {
             Ok(KeyState::Unusable(reason @ (Unusable::Disabled | Unusable::PendingDeletion))) => {
                 Error::KeyUnusable(reason)
             }
-            Ok(KeyState::Usable { .. } | KeyState::Unusable(Unusable::Expired | Unusable::NotYetValid)) => {
-                Error::Mismatch
-            }
+            Ok(
+                KeyState::Usable { .. }
+                | KeyState::Unusable(Unusable::Expired | Unusable::NotYetValid | Unusable::Exhausted),
+            ) => Error::Mismatch,
             Err(error) => error,
         }
     }
