@@ -54,15 +54,17 @@ pub enum Algorithm {
 
 /// Who the broker is to Entra ID.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "method", deny_unknown_fields)]
 pub enum Identity {
     /// The machine's own.
-    ManagedIdentity {
+    #[serde(rename = "managed_identity")]
+    Managed {
         /// Which one, where several are assigned.
         client_id: Option<String>,
     },
     /// A Kubernetes service account. What is absent comes from the environment that AKS sets.
-    WorkloadIdentity {
+    #[serde(rename = "workload_identity")]
+    Workload {
         /// The directory.
         tenant_id: Option<String>,
         /// The application.
@@ -71,7 +73,8 @@ pub enum Identity {
         token_file: Option<PathBuf>,
     },
     /// An application with a certificate.
-    ClientCertificate {
+    #[serde(rename = "client_certificate")]
+    Certificate {
         /// The directory.
         tenant_id: String,
         /// The application.

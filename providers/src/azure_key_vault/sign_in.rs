@@ -73,8 +73,7 @@ impl SignIn {
         Ok(match &self.identity {
             Identity::Machine { client_id } => {
                 let user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
-                let options =
-                    ManagedIdentityCredentialOptions { user_assigned_id, client_options, ..Default::default() };
+                let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
                 ManagedIdentityCredential::new(Some(options))?
             }
             Identity::Workload { tenant_id, client_id, token_file } => {
