@@ -48,7 +48,7 @@ async fn wants_a_transfer_key_that_does_nothing_else() {
     let vault = hsm().await;
     let room = vault.connect();
     assert!(matches!(room.import_parameters(&KeyRef::new("unprepared")).await, Err(Error::NoSuchKey)));
-    vault.own(Method::POST, "/keys/loose-import/create", &json!({"kty": "RSA-HSM"}));
+    vault.own(&Method::POST, "/keys/loose-import/create", &json!({"kty": "RSA-HSM"}));
     assert!(matches!(room.import_parameters(&KeyRef::new("loose")).await, Err(Error::Broken(_))));
     let plain = Vault::start().await.connect().import_parameters(&KeyRef::new("first")).await;
     let Err(Error::Broken(source)) = plain else { panic!("{plain:?}") };
@@ -58,7 +58,7 @@ async fn wants_a_transfer_key_that_does_nothing_else() {
 async fn hsm() -> Vault {
     let vault = Vault::start_as(Kind::ManagedHsm, Algorithm::A256Kw).await;
     let transfer = json!({"kty": "RSA-HSM", "key_ops": ["import"], "attributes": {"exp": 4_000_000_000_u64}});
-    vault.own(Method::POST, "/keys/imported-import/create", &transfer);
+    vault.own(&Method::POST, "/keys/imported-import/create", &transfer);
     vault
 }
 

@@ -56,7 +56,7 @@ async fn the_service_opens_what_was_wrapped() {
         let vault = Vault::start_as(kind, algorithm).await;
         let wrapped = wrap(&vault.connect(), &first()).await.unwrap();
         let path = format!("/keys/first/{}/unwrapkey", wrapped.version);
-        let opened = vault.own(Method::POST, &path, &json!({"alg": name, "value": encode(&wrapped.bytes)}));
+        let opened = vault.own(&Method::POST, &path, &json!({"alg": name, "value": encode(&wrapped.bytes)}));
         assert_eq!(opened["value"], encode(&[SECRET, *CONTEXT.as_bytes()].concat()), "{name}");
     }
 }

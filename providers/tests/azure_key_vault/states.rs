@@ -63,7 +63,7 @@ async fn one_disabled_version_leaves_the_others() {
     let room = vault.connect();
     let old = wrap(&room, &first()).await.unwrap();
     vault.create("first", &json!({}));
-    vault.own(Method::PATCH, &format!("/keys/first/{}", old.version), &json!({"attributes": {"enabled": false}}));
+    vault.own(&Method::PATCH, &format!("/keys/first/{}", old.version), &json!({"attributes": {"enabled": false}}));
     let unwrapped = room.unwrap_key(&first(), &old, &CONTEXT).await;
     assert!(matches!(unwrapped, Err(Error::KeyUnusable(Unusable::Disabled))));
     wrap(&room, &first()).await.unwrap();
@@ -103,7 +103,7 @@ async fn tells_deletion_from_absence_where_it_may() {
     let vault = Vault::start().await;
     let room = vault.connect();
     let wrapped = wrap(&room, &first()).await.unwrap();
-    vault.own(Method::DELETE, "/keys/first", &json!({}));
+    vault.own(&Method::DELETE, "/keys/first", &json!({}));
     assert_eq!(room.inspect(&first()).await.unwrap(), KeyState::Unusable(Unusable::PendingDeletion));
     let pending = Err::<(), _>(Error::KeyUnusable(Unusable::PendingDeletion));
     for answer in [wrap(&room, &first()).await.map(drop), room.unwrap_key(&first(), &wrapped, &CONTEXT).await.map(drop)]
@@ -112,7 +112,7 @@ async fn tells_deletion_from_absence_where_it_may() {
     }
     vault.azure.deny("getdeleted");
     assert!(matches!(room.inspect(&first()).await, Err(Error::NoSuchKey)));
-    vault.own(Method::POST, "/deletedkeys/first/recover", &json!({}));
+    vault.own(&Method::POST, "/deletedkeys/first/recover", &json!({}));
     assert!(opens(&room, &first(), &wrapped).await, "what is recovered opens again");
 }
 
@@ -133,7 +133,7 @@ async fn tells_refusal_from_absence() {
 #[tokio::test]
 async fn refuses_keys_that_cannot_do_what_is_needed() {
     let vault = Vault::start_as(Kind::ManagedHsm, Algorithm::A256Kw).await;
-    let create = |key: &str, body| vault.own(Method::POST, &format!("/keys/{key}/create"), &body);
+    let create = |key: &str, body| vault.own(&Method::POST, &format!("/keys/{key}/create"), &body);
     create("rsa", json!({"kty": "RSA-HSM"}));
     create("wraps-only", json!({"kty": "oct-HSM", "key_ops": ["wrapKey"]}));
     let room = vault.connect();

@@ -47,18 +47,18 @@ impl Vault {
             (Kind::ManagedHsm, Algorithm::A256Kw | Algorithm::A256Gcm) => "oct-HSM",
         };
         let made =
-            self.own(Method::POST, &format!("/keys/{key}/create"), &json!({"kty": kty, "attributes": attributes}));
+            self.own(&Method::POST, &format!("/keys/{key}/create"), &json!({"kty": kty, "attributes": attributes}));
         made["key"]["kid"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned()
     }
 
     /// Changes attributes of the newest version.
     pub(crate) fn update(&self, key: &str, attributes: &Value) {
-        self.own(Method::PATCH, &format!("/keys/{key}"), &json!({"attributes": attributes}));
+        self.own(&Method::PATCH, &format!("/keys/{key}"), &json!({"attributes": attributes}));
     }
 
     /// What the vault's owner is answered, past the room.
-    pub(crate) fn own(&self, method: Method, path: &str, body: &Value) -> Value {
-        self.azure.own(&method, path, body).unwrap_or_else(|refusal| panic!("{path}: {refusal}"))
+    pub(crate) fn own(&self, method: &Method, path: &str, body: &Value) -> Value {
+        self.azure.own(method, path, body).unwrap_or_else(|refusal| panic!("{path}: {refusal}"))
     }
 
     pub(crate) fn options(&self) -> Options {
