@@ -189,15 +189,11 @@ impl Client {
         self.call(Method::POST, self.mounted(["keys", name, "import"]), body.into()).await.map(drop)
     }
 
-    /// Uses `token` from now on, if [`Self::lookup_self`] knows it.
+    /// Uses `token` from now on, also when the answer is a refusal: there is no other.
     pub(super) async fn adopt(&self, token: &Secret) -> Result<Lease, Failure> {
         #[expect(clippy::disallowed_methods, reason = "the token goes into the header of each request")]
         self.set_token(Ok(header_of(token.expose())?));
-        let lease = self.lookup_self().await;
-        if lease.as_ref().is_err_and(Failure::is_refusal) {
-            self.forget_token(Absent::Refused);
-        }
-        lease
+        self.lookup_self().await
     }
 
     /// `POST auth/:mount/login`. Uses the token that it gets from now on.

@@ -71,7 +71,7 @@ impl LoginError {
 }
 
 impl Login {
-    /// Gives `client` a token that works. A login that fails leaves it the token it has.
+    /// Gives `client` a token. A login that fails leaves it the one it has.
     pub(super) async fn log_in(&self, client: &Client) -> Result<Lease, LoginError> {
         let lease = match self {
             Self::Token(token) => client.adopt(token).await?,

@@ -112,7 +112,7 @@ impl Keeper {
             Err(failure) if failure.is_refusal() => {
                 tracing::warn!("OpenBao no longer knows the token, logging in anew");
                 self.client.forget_token(Absent::Awaited);
-                return self.log_in_anew().await;
+                self.log_in_anew().await
             }
             Err(_) => Some((Step::Check, AGAIN)),
         };
