@@ -1,6 +1,7 @@
 //! The frequent changes, and the gate that each must pass. Pure: it sees what the transaction has loaded, and decides.
 
 use super::view::View;
+use super::wraps::{self, Rewrap};
 use super::{Principal, Proposal};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
@@ -9,8 +10,7 @@ use crate::store::devices::{Device, Membership};
 use crate::store::keks::KekState;
 use crate::store::records::Record;
 use crate::store::restores::{Restore, RestoreState};
-use crate::store::tenants::Protection;
-use crate::store::wraps::{Slot, Wrap};
+use crate::store::wraps::Wrap;
 use uuid::Uuid;
 
 /// A frequent change of state.
@@ -60,17 +60,6 @@ impl Change {
             Self::AbortRelease { restore, .. } | Self::Expire(restore) => Some(*restore),
         }
     }
-}
-
-/// A record wrapped anew.
-#[derive(Debug)]
-pub struct Rewrap {
-    /// Which record.
-    pub record: Uuid,
-    /// All that opened it when it was opened, in the order of slots.
-    pub from: Vec<Wrap>,
-    /// All that opens it from now on.
-    pub to: Vec<Wrap>,
 }
 
 /// What a request says about the restore it wants released.
@@ -160,10 +149,10 @@ fn apply(
         Change::StoreRecord(record, wraps) => {
             record.leaf_index = leaf_index;
             let protection = principal.and_then(|principal| view.devices.get(&principal.device)?.1.protection);
-            check_wraps(view, tenant, protection, wraps)?;
+            wraps::check(view, tenant, protection, wraps)?;
             store_record(view, record, std::mem::take(wraps))?;
         }
-        Change::Rewrap(rewrap) => rewrap_record(view, tenant, rewrap)?,
+        Change::Rewrap(rewrap) => wraps::swap(view, tenant, rewrap)?,
         Change::OpenRestore(restore) => view.insert_restore((**restore).clone()),
         Change::BeginRelease(release) => return begin(view, tenant, principal, release, now),
         Change::FinishRelease(release, answer) => {
@@ -209,40 +198,7 @@ fn store_record(view: &mut View, record: &Record, wraps: Vec<Wrap>) -> Result<()
     Ok(())
 }
 
-/// Whether these wraps are what the tenant wants for its records now: a record that was wrapped while that changed must
-/// not be stored as before, where no rewrap would look for it.
-fn check_wraps(view: &View, tenant: &str, wanted: Option<Protection>, wraps: &[Wrap]) -> Result<(), Refusal> {
-    let wanted = wanted.ok_or(Refusal::KekMissing)?;
-    if !wanted.slots().eq(wraps.iter().map(|wrap| (wrap.slot, wrap.kek))) {
-        return Err(Refusal::ProtectionChanged);
-    }
-    for wrap in wraps {
-        check_kek(view, tenant, wrap.kek)?;
-        if view.keks.get(&wrap.kek).is_none_or(|kek| kek.version != wrap.kek_version) {
-            return Err(Refusal::ProtectionChanged);
-        }
-    }
-    Ok(())
-}
-
-/// Compare and swap: of two that wrap a record anew, one does, and a record that was shredded meanwhile stays so.
-fn rewrap_record(view: &mut View, tenant: &str, rewrap: &mut Rewrap) -> Result<(), Refusal> {
-    let owner = view.tenants.get(tenant).filter(|tenant| tenant.state == Standing::Active);
-    let protection = owner.ok_or(Refusal::TenantInactive)?.protection;
-    if rewrap.from.is_empty() || view.wraps.get(&rewrap.record) != Some(&rewrap.from) {
-        return Err(Refusal::RecordRewrapped);
-    }
-    // To move a record off a KEK that was taken away would give it back.
-    for wrap in rewrap.from.iter().filter(|wrap| wrap.slot != Slot::Standby) {
-        check_kek(view, tenant, wrap.kek)?;
-    }
-    check_wraps(view, tenant, protection, &rewrap.to)?;
-    view.wraps.insert(rewrap.record, rewrap.to.clone());
-    view.rewrapped.insert(rewrap.record);
-    Ok(())
-}
-
-fn check_kek(view: &View, tenant: &str, kek: Uuid) -> Result<(), Refusal> {
+pub(super) fn check_kek(view: &View, tenant: &str, kek: Uuid) -> Result<(), Refusal> {
     let usable = view.keks.get(&kek).is_some_and(|kek| kek.tenant == tenant && kek.state == KekState::Active);
     if usable { Ok(()) } else { Err(Refusal::KekInactive) }
 }

@@ -10,11 +10,13 @@ mod rare;
 mod rewraps;
 mod tree;
 mod view;
+mod wraps;
 
-pub use gate::{Applied, Change, ReleaseRequest, Rewrap, check_standing};
+pub use gate::{Applied, Change, ReleaseRequest, check_standing};
 pub use keks::KekStep;
 pub use rare::{Rare, RewrapStep, Target};
 pub(crate) use tree::tile_roots;
+pub use wraps::Rewrap;
 
 use crate::clock::Clock;
 use crate::error::{Error, Refusal};
