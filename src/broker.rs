@@ -8,6 +8,7 @@ use crate::keys::Keys;
 use crate::kms::Kms;
 use crate::limits::Limits;
 use crate::nonce::Nonces;
+use crate::reserved::Reserved;
 use crate::store::Store;
 use policies::PolicySet;
 use protocol::jws::PublicJwk;
@@ -31,6 +32,8 @@ pub struct Broker {
     pub policies: PolicySet,
     /// Where customers' keys live.
     pub kms: Kms,
+    /// What not every tenant may register.
+    pub reserved: Reserved,
     /// How often anyone may ask.
     pub limits: Limits,
     /// Whether there is room to write.

@@ -17,6 +17,14 @@ stored_words! {
         KekInactive = "kek_inactive",
         /// The KEK is not disabled, so there is nothing to enable.
         KekNotDisabled = "kek_not_disabled",
+        /// The key is registered already.
+        KekTaken = "kek_taken",
+        /// The key seals the broker's own keys.
+        KekReserved = "kek_reserved",
+        /// The provider serves other tenants only.
+        ProviderReserved = "provider_reserved",
+        /// The vendor shows no other version of the KEK than before.
+        NothingToRotate = "nothing_to_rotate",
         /// The destruction was confirmed or cancelled, or its day has passed.
         DestructionOver = "destruction_over",
         /// Who asked for the destruction may not confirm it too.
@@ -130,6 +138,9 @@ pub enum Error {
     /// The customer's KMS or HSM did not do it; recorded.
     #[error("the key provider failed")]
     Provider(#[from] providers::Error),
+    /// A KEK cannot be used: each call that it needs, with what became of it; recorded.
+    #[error("the KEK was tried")]
+    Unfit(#[from] Box<crate::kms::probe::Unfit>),
     /// The database could not be read.
     #[error("the database failed")]
     Store(#[from] StoreError),

@@ -15,6 +15,7 @@ mod kms;
 mod limits;
 mod nonce;
 mod ops;
+mod reserved;
 mod sinks;
 mod store;
 

@@ -31,6 +31,35 @@ pub struct Kek {
     pub created_at: i64,
 }
 
+/// What became of each call that a KEK needs.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Probe {
+    /// Whether the key can be registered as it is.
+    pub usable: bool,
+    /// The calls, in the order in which they were tried.
+    pub steps: Vec<ProbeStep>,
+}
+
+/// What became of one call.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ProbeStep {
+    /// `inspect`, `wrap` or `unwrap`.
+    pub call: String,
+    /// `ok`, `not_tried`, or the code of the refusal.
+    pub outcome: String,
+    /// What the vendor calls the permission that it needs.
+    pub permission: String,
+}
+
+/// Asks to take a new version of a KEK into use, which the customer has made at the vendor.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateKek {
+    /// Rotate although the vendor shows no versions. Where it shows some, they must differ.
+    #[serde(default)]
+    pub force: bool,
+}
+
 /// Asks that records be wrapped under these KEKs from now on. Those that exist stay as they are until they are rewrapped.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -9,7 +9,7 @@ mod rewraps;
 
 pub use destructions::{ConfirmDestruction, Destroyed, Destruction};
 pub use import::{AskImportParameters, ImportKek};
-pub use keks::{Kek, Protect, RegisterKek};
+pub use keks::{Kek, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
 
 use serde::{Deserialize, Serialize};

@@ -13,6 +13,7 @@ use crate::kms::{Kms, connect};
 use crate::limits::Limits;
 use crate::nonce::Nonces;
 use crate::ops::{keks, rewrap, sweep};
+use crate::reserved::Reserved;
 use crate::sinks::{Outlet, pump};
 use crate::store::{Store, log};
 use audit::sink::FileSink;
@@ -134,6 +135,7 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
         nonces: Nonces::new(&keys.nonce),
         policies: PolicySet::default_set(),
         kms: Kms::new(rooms),
+        reserved: reserved(config),
         limits: Limits::new(config.rates),
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admins: Administrators::new(config.admin_tokens()?)?,
@@ -146,6 +148,11 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
         keys,
     };
     Ok((Arc::new(broker), task))
+}
+
+fn reserved(config: &Config) -> Reserved {
+    let kept = config.providers.iter().filter_map(|(name, entry)| Some((name.clone(), entry.tenants.clone()?)));
+    Reserved { root: (config.root.provider.clone(), config.root.key.clone()), tenants: kept.collect() }
 }
 
 /// Refuses another `log_host` than the logs were begun with: leaves and checkpoints of two names make no log.

@@ -9,11 +9,19 @@ use crate::store::keks::{self, Kek, KekState};
 use crate::store::restores::{self, Owner};
 use crate::store::tenants::{self, Protection};
 use crate::store::{Connection, StoreError, wraps};
+use providers::Wrapped;
 use uuid::Uuid;
 
 /// One step in a KEK's life.
 #[derive(Debug)]
 pub enum KekStep {
+    /// The vendor has a new version of it, and this canary is under that.
+    Rotate {
+        /// The version, as the broker counts, that the canary follows.
+        from: u64,
+        /// Replaces the one before.
+        canary: Wrapped,
+    },
     /// It opens and wraps nothing until it is enabled again.
     Disable,
     /// It is used again.
@@ -22,8 +30,11 @@ pub enum KekStep {
     RequestDestruction(Destruction),
 }
 
-pub(super) async fn register(db: &mut Connection, kek: &Kek) -> Result<Passed, StoreError> {
-    keks::insert(db, kek).await?;
+pub(super) async fn register(db: &mut Connection, kek: &Kek, canary: &Wrapped) -> Result<Passed, StoreError> {
+    if keks::is_taken(db, (&kek.provider, &kek.key_name)).await? {
+        return Ok(Err(Refusal::KekTaken));
+    }
+    keks::insert(db, kek, canary).await?;
     if tenants::find(db, &kek.tenant).await?.is_some_and(|tenant| tenant.protection.is_none()) {
         tenants::protect(db, &kek.tenant, Protection::One(kek.id)).await?;
     }
@@ -53,10 +64,23 @@ pub(super) async fn step(
         return Ok(Err(Refusal::Unknown));
     };
     match step {
+        KekStep::Rotate { from, canary } => rotate(db, &kek, (*from, canary)).await,
         KekStep::Disable => disable(db, &kek, now).await,
         KekStep::Enable => enable(db, &kek).await,
         KekStep::RequestDestruction(destruction) => request_destruction(db, &kek, destruction).await,
     }
+}
+
+/// Compare and swap: of two that rotate at once, one does.
+async fn rotate(db: &mut Connection, kek: &Kek, (from, canary): (u64, &Wrapped)) -> Result<Passed, StoreError> {
+    if kek.state != KekState::Active {
+        return Ok(Err(Refusal::KekInactive));
+    }
+    if kek.version != from {
+        return Ok(Err(Refusal::NothingToRotate));
+    }
+    keks::rotate(db, kek.id, canary).await?;
+    Ok(Ok(Applied::Done))
 }
 
 /// State and open restores in one transaction: when it has committed, no later release can.

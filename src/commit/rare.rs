@@ -16,6 +16,7 @@ use crate::store::rewraps::Rewrap;
 use crate::store::tenants::{self, Protection, Tenant};
 use crate::store::users::{self, User};
 use crate::store::{Connection, Standing, StoreError, subjects};
+use providers::Wrapped;
 use uuid::Uuid;
 
 /// A rare change of state.
@@ -23,8 +24,8 @@ use uuid::Uuid;
 pub enum Rare {
     /// A new tenant with its own keys and its own subject key.
     CreateTenant(Tenant, Vec<BrokerKey>, Vec<u8>),
-    /// A KEK; the tenant's first one wraps from now on.
-    RegisterKek(Kek),
+    /// A KEK with its canary; the tenant's first one wraps from now on.
+    RegisterKek(Kek, Wrapped),
     /// The KEKs that wrap from now on.
     Protect(Protection),
     /// A step in the life of this KEK.
@@ -70,7 +71,7 @@ impl Rare {
     pub(super) fn brings_keys(&self) -> bool {
         match self {
             Self::CreateTenant(..) | Self::CreateUser(..) => true,
-            Self::RegisterKek(_)
+            Self::RegisterKek(..)
             | Self::Protect(_)
             | Self::StepKek(..)
             | Self::ConfirmDestruction { .. }
@@ -130,7 +131,7 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
     }
     match &proposal.change {
         Rare::CreateTenant(..) => Ok(Err(Refusal::Taken)),
-        Rare::RegisterKek(kek) => kek_life::register(db, kek).await,
+        Rare::RegisterKek(kek, canary) => kek_life::register(db, kek, canary).await,
         Rare::Protect(protection) => kek_life::protect(db, tenant, *protection).await,
         Rare::StepKek(kek, step) => kek_life::step(db, (tenant, *kek), step, now).await,
         Rare::ConfirmDestruction { id, actor, stakes } => {

@@ -83,7 +83,7 @@ pub struct Config {
     #[serde(default)]
     pub admins: Vec<Admin>,
     /// Where customers' keys live, by name.
-    pub providers: BTreeMap<String, Provider>,
+    pub providers: BTreeMap<String, provider::Entry>,
     /// Where events are delivered.
     #[serde(default)]
     pub sinks: Vec<Sink>,

@@ -3,9 +3,19 @@
 use super::SecretSource;
 use super::azure_key_vault::AzureKeyVault;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+
+/// A provider, and whom it serves.
+#[derive(Debug, Deserialize)]
+pub struct Entry {
+    /// The only tenants whose KEKs may lie there; without it, all.
+    pub tenants: Option<BTreeSet<String>>,
+    /// The provider; it refuses fields that it does not know.
+    #[serde(flatten)]
+    pub provider: Provider,
+}
 
 /// A place where keys live.
 #[derive(Debug, Deserialize)]

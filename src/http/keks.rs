@@ -4,6 +4,7 @@ use super::admin::{Created, Listed, Shared, limit, listed, reason, shown_revoked
 use super::request::{Admin, Body, InPath, InQuery, detached};
 use crate::api::{self, Page, PageQuery};
 use crate::error::Error;
+use crate::kms::probe::Step;
 use crate::ops;
 use crate::store::keks;
 use crate::store::tenants::Protection;
@@ -53,6 +54,46 @@ pub(super) async fn list(
     ops::admin::require_tenant(&broker, &tenant).await?;
     let rows = keks::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
     listed(rows, &query, |kek| kek.id.to_string(), shown_kek)
+}
+
+/// Tries all that a KEK would need at its vendor, and tells which permission is missing. Registers nothing.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/probe", tag = "admin", params(("tenant" = String, Path)),
+    request_body = api::RegisterKek,
+    responses((status = 200, body = api::Probe), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn probe(
+    State(broker): Shared,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+    Body(ask): Body<api::RegisterKek>,
+) -> Result<Json<api::Probe>, Error> {
+    detached(async move {
+        let probed = ops::keks::probe(&broker, &tenant, (&ask.provider, &ask.key)).await?;
+        let usable = probed.is_ok();
+        let steps = probed.map_or_else(|unfit| unfit.steps, |fit| fit.steps);
+        Ok(Json(api::Probe { usable, steps: steps.into_iter().map(shown_step).collect() }))
+    })
+    .await
+}
+
+fn shown_step(Step { call, outcome, permission }: Step) -> api::ProbeStep {
+    api::ProbeStep { call: call.into(), outcome: outcome.into(), permission: permission.into() }
+}
+
+/// Takes a new version of a KEK into use. Records that were wrapped before wait for a rewrap.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/rotate", tag = "admin",
+    params(("tenant" = String, Path), ("kek" = Uuid, Path)), request_body = api::RotateKek,
+    responses((status = 201, body = api::Kek), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn rotate(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath((tenant, kek)): InPath<(String, Uuid)>,
+    Body(ask): Body<api::RotateKek>,
+) -> Created<api::Kek> {
+    detached(async move {
+        let kek = ops::keks::rotate(&broker, &admin, &tenant, (kek, ask.force)).await?;
+        Ok((StatusCode::CREATED, Json(shown_kek(kek))))
+    })
+    .await
 }
 
 /// Takes a KEK out of use. When it answers, nothing under it is released until it is enabled again.

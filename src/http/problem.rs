@@ -3,7 +3,7 @@
 use crate::commit::CommitError;
 use crate::error::{Error, Refusal};
 use crate::keys::KeyError;
-use crate::kms;
+use crate::kms::{self, probe::described};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::messages::Problem;
@@ -59,6 +59,7 @@ fn describe(error: &Error) -> Described {
         Error::CountChanged { .. } => refused(Refusal::CountChanged),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
         Error::Provider(error) => provider(error),
+        Error::Unfit(unfit) => provider(&unfit.error),
         Error::Keys(KeyError::Missing(_) | KeyError::Origin(_)) => {
             (StatusCode::NOT_FOUND, "not_found", "There is no such thing")
         }
@@ -85,6 +86,10 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::DeviceInactive => (StatusCode::FORBIDDEN, "The device is not active"),
         Refusal::KekInactive => (StatusCode::FORBIDDEN, "The KEK is disabled, revoked or destroyed"),
         Refusal::KekNotDisabled => (StatusCode::CONFLICT, "The KEK is not disabled"),
+        Refusal::KekTaken => (StatusCode::CONFLICT, "The key is registered already"),
+        Refusal::KekReserved => (StatusCode::FORBIDDEN, "The key seals the broker's own keys"),
+        Refusal::ProviderReserved => (StatusCode::FORBIDDEN, "The key provider serves other tenants only"),
+        Refusal::NothingToRotate => (StatusCode::CONFLICT, "The key provider shows no other version than before"),
         Refusal::DestructionOver => (StatusCode::GONE, "The destruction was confirmed or cancelled, or is too old"),
         Refusal::SecondAdministratorNeeded => (StatusCode::FORBIDDEN, "Another administrator has to confirm"),
         Refusal::CountChanged => (StatusCode::CONFLICT, "Another number of records would be lost"),
@@ -138,6 +143,7 @@ fn detail(error: &Error) -> Option<String> {
         Error::Malformed(what) => Some((*what).into()),
         Error::Payload(malformed) => Some(malformed.to_string()),
         Error::Jws(malformed) => Some(malformed.to_string()),
+        Error::Unfit(unfit) => Some(described(&unfit.steps)),
         Error::CountChanged { lost } => Some(format!("{lost} records would be lost now")),
         Error::Unproven
         | Error::UrlMismatch
@@ -157,9 +163,8 @@ fn detail(error: &Error) -> Option<String> {
 fn retry_after(error: &Error) -> Option<Duration> {
     match error {
         Error::RateLimited { retry_after } => Some(*retry_after),
-        Error::Provider(
-            providers::Error::Throttled { retry_after } | providers::Error::Unavailable { retry_after },
-        ) => Some(retry_after.unwrap_or(Duration::from_secs(2))),
+        Error::Provider(error) => passing(error),
+        Error::Unfit(unfit) => passing(&unfit.error),
         Error::Refused(Refusal::RestoreInProgress) | Error::Interrupted => Some(Duration::from_secs(1)),
         Error::Store(_) | Error::Commit(_) | Error::DiskLow => Some(Duration::from_secs(5)),
         Error::Malformed(_)
@@ -171,7 +176,19 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::NotFound
         | Error::Refused(_)
         | Error::CountChanged { .. }
-        | Error::Provider(_)
         | Error::Keys(_) => None,
+    }
+}
+
+fn passing(error: &providers::Error) -> Option<Duration> {
+    match error {
+        providers::Error::Throttled { retry_after } | providers::Error::Unavailable { retry_after } => {
+            Some(retry_after.unwrap_or(Duration::from_secs(2)))
+        }
+        providers::Error::Mismatch
+        | providers::Error::NoSuchKey
+        | providers::Error::KeyUnusable(_)
+        | providers::Error::Refused
+        | providers::Error::Broken(_) => None,
     }
 }

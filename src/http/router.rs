@@ -33,6 +33,8 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(admin::create_tenant, admin::tenants))
         .routes(routes!(keks::register, keks::list))
         .routes(routes!(keks::protect))
+        .routes(routes!(keks::probe))
+        .routes(routes!(keks::rotate))
         .routes(routes!(keks::disable))
         .routes(routes!(keks::enable))
         .routes(routes!(destructions::request))

@@ -43,8 +43,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Connects every configured provider; fails with the first that cannot be used.
 pub async fn all(config: &Config) -> Result<BTreeMap<String, Room>, ConnectError> {
     let mut rooms = BTreeMap::new();
-    for (name, provider) in &config.providers {
-        let room = connect(config, name, provider).await;
+    for (name, entry) in &config.providers {
+        let room = connect(config, name, &entry.provider).await;
         rooms.insert(name.clone(), room.map_err(|source| ConnectError { name: name.clone(), source })?);
     }
     Ok(rooms)

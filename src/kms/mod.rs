@@ -7,6 +7,7 @@ mod guard;
 mod import;
 mod limiter;
 mod metrics;
+pub mod probe;
 
 #[cfg(test)]
 mod tests;

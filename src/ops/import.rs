@@ -48,10 +48,15 @@ impl Import<'_> {
         if !self.broker.kms.has(self.provider) {
             return Err(Error::Malformed("no provider of this name is configured"));
         }
-        if require_tenant(self.broker, self.tenant).await?.state == Standing::Active {
-            return Ok(());
+        let refusal = if require_tenant(self.broker, self.tenant).await?.state == Standing::Active {
+            self.broker.reserved.check(self.tenant, (self.provider, self.key.as_str())).err()
+        } else {
+            Some(Refusal::TenantInactive)
+        };
+        match refusal {
+            None => Ok(()),
+            Some(refusal) => Err(self.deny(ImportError::Refused(refusal)).await),
         }
-        Err(self.deny(ImportError::Refused(Refusal::TenantInactive)).await)
     }
 
     /// Writes that it was not done, and gives back why.

@@ -1,6 +1,7 @@
 //! Table `keks`.
 
 use super::{Connection, StoreError, column, list, parsed, stored_words};
+use providers::Wrapped;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
@@ -68,9 +69,17 @@ pub(crate) async fn page(db: &mut Connection, tenant: &str, after: &str, limit: 
     sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
 }
 
-pub(crate) async fn insert(db: &mut Connection, kek: &Kek) -> Result<(), StoreError> {
+/// Whether a KEK of this name at this provider was ever registered, by any tenant.
+pub(crate) async fn is_taken(db: &mut Connection, (provider, key_name): (&str, &str)) -> Result<bool, StoreError> {
+    let sql = "SELECT id FROM keks WHERE provider = $1 AND key_name = $2";
+    Ok(sqlx::query(sql).bind(provider).bind(key_name).fetch_optional(db).await?.is_some())
+}
+
+/// Stores a KEK with a random secret under it.
+pub(crate) async fn insert(db: &mut Connection, kek: &Kek, canary: &Wrapped) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO keks (id, tenant, provider, key_name, version, state, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7)",
+        "INSERT INTO keks (id, tenant, provider, key_name, version, state, created_at, canary, canary_version)
+         VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
     )
     .bind(kek.id.to_string())
     .bind(&kek.tenant)
@@ -79,8 +88,25 @@ pub(crate) async fn insert(db: &mut Connection, kek: &Kek) -> Result<(), StoreEr
     .bind(kek.version.cast_signed())
     .bind(kek.state.as_str())
     .bind(kek.created_at)
+    .bind(&canary.bytes[..])
+    .bind(&canary.version)
     .execute(db)
     .await?;
+    Ok(())
+}
+
+/// The random secret that was wrapped when the KEK was registered or last rotated.
+pub(crate) async fn canary(db: &mut Connection, id: Uuid) -> Result<Option<Wrapped>, StoreError> {
+    let sql = "SELECT canary, canary_version FROM keks WHERE id = $1";
+    let row = sqlx::query(sql).bind(id.to_string()).fetch_optional(db).await?;
+    let read = |row: &AnyRow| Ok(Wrapped { bytes: column(row, "canary")?, version: column(row, "canary_version")? });
+    row.as_ref().map(read).transpose()
+}
+
+/// Raises the KEK's version by one, with a canary under what the vendor wraps with now.
+pub(crate) async fn rotate(db: &mut Connection, id: Uuid, canary: &Wrapped) -> Result<(), StoreError> {
+    let sql = "UPDATE keks SET version = version + 1, canary = $1, canary_version = $2 WHERE id = $3";
+    sqlx::query(sql).bind(&canary.bytes[..]).bind(&canary.version).bind(id.to_string()).execute(db).await?;
     Ok(())
 }
 

@@ -21,4 +21,5 @@ mod restore;
 mod revoke;
 mod rewrap;
 mod rooms;
+mod two_keks;
 mod wrap;

@@ -12,7 +12,7 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 16] = [
+const FORBIDDEN: [(&str, &[&str]); 17] = [
     ("http", &["cli"]),
     ("ops", &["cli", "http", "api"]),
     ("sinks", &["cli", "http", "api"]),
@@ -29,6 +29,7 @@ const FORBIDDEN: [(&str, &[&str]); 16] = [
     ("kms", UPPER),
     ("limits", UPPER),
     ("nonce", UPPER),
+    ("reserved", UPPER),
 ];
 const UPPER: &[&str] = &["cli", "http", "ops", "sinks"];
 

@@ -1,5 +1,5 @@
 use crate::event::{Event, Kind};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 /// Follows every record from KEK to KEK, by what the log says in clear.
@@ -8,10 +8,15 @@ pub(super) struct Holdings {
     /// Each record with the KEKs it was wrapped under last; a number stands for their names.
     records: HashMap<Uuid, usize>,
     names: Vec<String>,
+    /// Under these nothing is left, whatever was wrapped before.
+    destroyed: HashSet<String>,
 }
 
 impl Holdings {
     pub(super) fn observe(&mut self, event: &Event) {
+        if let (Kind::KekDestroyed, Some(kek)) = (event.kind, &event.kek) {
+            self.destroyed.insert(kek.id.clone());
+        }
         let wraps = matches!(event.kind, Kind::RecordWrapped | Kind::RecordRewrapped);
         if let (true, Some(record), Some(kek)) = (wraps, event.correlation, &event.kek) {
             let known = self.names.iter().position(|name| *name == kek.id);
@@ -30,7 +35,7 @@ impl Holdings {
             held.insert(name.to_owned(), 0);
         }
         for name in self.records.into_values() {
-            for kek in self.names[name].split(' ') {
+            for kek in self.names[name].split(' ').filter(|kek| !self.destroyed.contains(*kek)) {
                 *held.entry(kek.to_owned()).or_default() += 1;
             }
         }
@@ -57,7 +62,10 @@ mod tests {
         wrapped(Kind::RestoreReleased, 2, "z");
         wrapped(Kind::RecordRewrapped, 1, "b");
         wrapped(Kind::RecordRewrapped, 2, "b c");
-        let held = BTreeMap::from([("a".to_owned(), 0), ("b".to_owned(), 2), ("c".to_owned(), 1)]);
+        wrapped(Kind::RecordWrapped, 3, "d");
+        wrapped(Kind::KekDestroyed, 4, "d");
+        let held = [("a", 0), ("b", 2), ("c", 1), ("d", 0)].map(|(kek, records)| (kek.to_owned(), records));
+        let held = BTreeMap::from(held);
         assert_eq!(holdings.conclude(), held);
     }
 }

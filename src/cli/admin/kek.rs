@@ -30,6 +30,27 @@ pub(super) enum Kek {
         /// The tenant.
         tenant: String,
     },
+    /// Try all that a KEK would need, and tell which permission is missing; registers nothing.
+    Probe {
+        /// The tenant.
+        tenant: String,
+        /// A provider of the configuration file.
+        #[arg(long)]
+        provider: String,
+        /// What the provider calls the key.
+        #[arg(long)]
+        key: String,
+    },
+    /// Take a new version into use that was made at the vendor; `rewrap` then brings old records there.
+    Rotate {
+        /// The tenant.
+        tenant: String,
+        /// The KEK.
+        id: Uuid,
+        /// Rotate although the vendor shows no versions.
+        #[arg(long)]
+        force: bool,
+    },
     /// Take a KEK out of use: nothing under it is released until it is enabled again.
     Disable(Because),
     /// Use a disabled KEK again.
@@ -95,6 +116,17 @@ impl Kek {
                 };
                 client.list(&format!("{tenant}/keks"), &["KEK", "PROVIDER", "KEY", "STATE", "REGISTERED"], row).await
             }
+            Self::Probe { tenant, provider, key } => {
+                let ask = api::RegisterKek { provider, key };
+                let probe: api::Probe = client.post(&format!("{tenant}/keks/probe"), &ask).await?;
+                client.show(&probe, tried)?;
+                if probe.usable { Ok(()) } else { Err("the key cannot be used as it is".into()) }
+            }
+            Self::Rotate { tenant, id, force } => {
+                let kek: api::Kek =
+                    client.post(&format!("{tenant}/keks/{id}/rotate"), &api::RotateKek { force }).await?;
+                client.show(&kek, |kek| format!("version {}", kek.version))
+            }
             Self::Disable(because) => {
                 let done: api::Revoked = because.post(client, "disable").await?;
                 client.show(&done, |done| {
@@ -128,6 +160,11 @@ impl Kek {
             }
         }
     }
+}
+
+fn tried(probe: &api::Probe) -> String {
+    let line = |step: &api::ProbeStep| format!("{}: {} ({})", step.call, step.outcome, step.permission);
+    probe.steps.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn requested(asked: &api::Destruction) -> String {

@@ -7,13 +7,13 @@ use super::revoke::Revoked;
 use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::commit::{KekStep, Rare};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
+use crate::kms;
+use crate::kms::probe::{Fit, Unfit};
 use crate::store::keks::{self, Kek, KekState};
 use crate::store::tenants::{Protection, Tenant};
 use crate::store::{StoreError, wraps};
 use audit::event::{Event, Kind, Outcome};
-use providers::{Context, Error as ProviderError, KeyState};
-use secret::Secret;
 use uuid::Uuid;
 
 /// Registers a KEK after wrapping and unwrapping a canary with it; the first of a tenant wraps from now on.
@@ -23,11 +23,32 @@ pub async fn register(
     tenant: &str,
     (provider, key_name): (&str, &str),
 ) -> Result<Kek, Error> {
+    let kek = candidate(broker, tenant, (provider, key_name)).await?;
+    let event = event(Kind::KekRegistered, &kek).provider_ref(key_name);
+    let fit = match try_out(broker, &kek).await {
+        Ok(fit) => fit,
+        Err(error) => return Err(deny(broker, admin, (tenant, event), error).await),
+    };
+    let change = Rare::RegisterKek(kek.clone(), fit.canary);
+    broker.committer.commit_rare(proposal(tenant, admin, change, event)).await?;
+    Ok(kek)
+}
+
+/// Tries all that a KEK of the tenant would need, and registers nothing.
+pub async fn probe(broker: &Broker, tenant: &str, key: (&str, &str)) -> Result<Result<Fit, Box<Unfit>>, Error> {
+    match try_out(broker, &candidate(broker, tenant, key).await?).await {
+        Ok(fit) => Ok(Ok(fit)),
+        Err(Error::Unfit(unfit)) => Ok(Err(unfit)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn candidate(broker: &Broker, tenant: &str, (provider, key_name): (&str, &str)) -> Result<Kek, Error> {
     if !broker.kms.has(provider) {
         return Err(Error::Malformed("no provider of this name is configured"));
     }
     require_tenant(broker, tenant).await?;
-    let kek = Kek {
+    Ok(Kek {
         id: Uuid::now_v7(),
         tenant: tenant.into(),
         provider: provider.into(),
@@ -35,40 +56,62 @@ pub async fn register(
         version: 1,
         state: KekState::Active,
         created_at: broker.clock.now(),
+    })
+}
+
+async fn try_out(broker: &Broker, kek: &Kek) -> Result<Fit, Error> {
+    broker.reserved.check(&kek.tenant, (&kek.provider, &kek.key_name))?;
+    Ok(broker.kms.probe(kek).await?)
+}
+
+/// Writes that it was not done, and gives back why.
+async fn deny(broker: &Broker, admin: &AdminCaller, (tenant, mut event): (&str, Event), error: Error) -> Error {
+    let code = if let Error::Refused(refusal) = &error {
+        refusal.as_str()
+    } else if let Error::Unfit(unfit) = &error {
+        kms::code(&unfit.error)
+    } else {
+        return error;
     };
-    try_canary(broker, &kek).await?;
-    let event = Event::new(Kind::KekRegistered, Outcome::OK)
-        .kek(kek.id.to_string(), kek.version)
-        .provider(provider)
-        .provider_ref(key_name);
-    broker.committer.commit_rare(proposal(tenant, admin, Rare::RegisterKek(kek.clone()), event)).await?;
-    Ok(kek)
-}
-
-/// Tells the guard how often each KEK has wrapped before the start: as often as there are wraps under it.
-pub async fn count_wraps(broker: &Broker) -> Result<(), StoreError> {
-    for (kek, version, count) in wraps::count_all(&mut *broker.store.reader().await?).await? {
-        broker.kms.count_wraps(&kek, &version, count);
+    event.kind = Kind::AdminDenied;
+    event.outcome = Outcome::from_static(code);
+    match broker.committer.commit_rare(proposal(tenant, admin, Rare::Note, event)).await {
+        Ok(_) => error,
+        Err(unrecorded) => unrecorded,
     }
-    Ok(())
 }
 
-/// Wraps and unwraps a random secret: the broker's permissions suffice, and the key does what it must.
-async fn try_canary(broker: &Broker, kek: &Kek) -> Result<(), ProviderError> {
-    if let KeyState::Unusable(why) = broker.kms.inspect(kek).await? {
-        return Err(ProviderError::KeyUnusable(why));
+/// The customer has made a new version at the vendor: the broker tries it, and counts one more. Records that were
+/// wrapped before are stale until they are rewrapped. `force` where the vendor shows no versions.
+pub async fn rotate(
+    broker: &Broker,
+    admin: &AdminCaller,
+    tenant: &str,
+    (id, force): (Uuid, bool),
+) -> Result<Kek, Error> {
+    let kek = find(broker, tenant, id).await?;
+    let event = event(Kind::KekRotated, &Kek { version: kek.version + 1, ..kek.clone() });
+    let fit = match try_newest(broker, &kek, force).await {
+        Ok(fit) => fit,
+        Err(error) => return Err(deny(broker, admin, (tenant, event), error).await),
+    };
+    let event = event.provider_ref(&*fit.version);
+    let step = KekStep::Rotate { from: kek.version, canary: fit.canary };
+    broker.committer.commit_rare(proposal(tenant, admin, Rare::StepKek(id, step), event)).await?;
+    find(broker, tenant, id).await
+}
+
+async fn try_newest(broker: &Broker, kek: &Kek, force: bool) -> Result<Fit, Error> {
+    if kek.state != KekState::Active {
+        return Err(Refusal::KekInactive.into());
     }
-    let (canary, context) = (Secret::random(providers::SECRET_LEN), Context::new(rand32()));
-    let wrapped = broker.kms.wrap(kek, &canary, &context).await?;
-    let back = broker.kms.unwrap(kek, &wrapped, &context).await?;
-    #[expect(clippy::disallowed_methods, reason = "the canary is compared in constant time, and protects nothing")]
-    if back.matches(canary.expose()) { Ok(()) } else { Err(ProviderError::Mismatch) }
-}
-
-fn rand32() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    aws_lc_rs::rand::fill(&mut bytes).expect("invariant: the system random number generator works");
-    bytes
+    let before = keks::canary(&mut *broker.store.reader().await?, kek.id).await?.ok_or(Error::NotFound)?;
+    let fit = broker.kms.probe(kek).await?;
+    let unseen = fit.version.is_empty() && force;
+    if fit.version == before.version && !unseen {
+        return Err(Refusal::NothingToRotate.into());
+    }
+    Ok(fit)
 }
 
 /// Has records wrapped under these KEKs from now on; those that exist wait for a rewrap.
@@ -117,4 +160,12 @@ pub async fn find(broker: &Broker, tenant: &str, id: Uuid) -> Result<Kek, Error>
 
 fn event(kind: Kind, kek: &Kek) -> Event {
     Event::new(kind, Outcome::OK).kek(kek.id.to_string(), kek.version).provider(&*kek.provider)
+}
+
+/// Tells the guard how often each KEK has wrapped before the start: as often as there are wraps under it.
+pub async fn count_wraps(broker: &Broker) -> Result<(), StoreError> {
+    for (kek, version, count) in wraps::count_all(&mut *broker.store.reader().await?).await? {
+        broker.kms.count_wraps(&kek, &version, count);
+    }
+    Ok(())
 }

@@ -289,6 +289,7 @@ impl From<Error> for Obstacle {
         match error {
             Error::Provider(providers::Error::Throttled { .. } | providers::Error::Unavailable { .. }) => Self::Passing,
             Error::Provider(error) => Self::Lasting(kms::code(&error)),
+            Error::Unfit(unfit) => Error::Provider(unfit.error).into(),
             Error::Refused(refusal) => Self::Lasting(refusal.as_str()),
             // The database, the disk, the log: what the broker itself waits for.
             Error::Store(_)

@@ -18,9 +18,12 @@ CREATE TABLE keks (
   key_name         TEXT   NOT NULL,
   version          BIGINT NOT NULL,
   state            TEXT   NOT NULL,
+  canary           BLOB   NOT NULL,
+  canary_version   TEXT   NOT NULL,
   created_at       BIGINT NOT NULL
 );
 CREATE INDEX keks_of_tenant ON keks (tenant, id);
+CREATE UNIQUE INDEX keks_of_key ON keks (provider, key_name);
 
 CREATE TABLE users (
   tenant           TEXT   NOT NULL,
