@@ -1,6 +1,7 @@
 //! From options to a KMS client: endpoints, trust, credentials, and every retry of the SDK switched off.
 
 use super::{ConnectError, Options};
+use crate::endpoint;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::identity::IdentityCache;
 use aws_config::provider_config::ProviderConfig;
@@ -20,7 +21,6 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
-use reqwest::Url;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -82,17 +82,10 @@ fn check(options: &Options) -> Result<(), ConnectError> {
     if options.role_arn.is_none() && (options.external_id.is_some() || options.sts_endpoint.is_some()) {
         return Err(ConnectError::NoRole);
     }
-    endpoints.into_iter().try_for_each(|endpoint| check_endpoint(endpoint))
-}
-
-fn check_endpoint(endpoint: &str) -> Result<(), ConnectError> {
-    let url = Url::parse(endpoint).map_err(|_| ConnectError::Endpoint)?;
-    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if loopback => Ok(()),
-        _ => Err(ConnectError::Insecure),
+    for address in endpoints {
+        endpoint::parse(address)?;
     }
+    Ok(())
 }
 
 /// What KMS and STS have in common. Made by hand, so that nothing in the environment can lead calls elsewhere.

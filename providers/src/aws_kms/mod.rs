@@ -6,8 +6,8 @@ mod failure;
 
 use crate::payload::Payload;
 use crate::{
-    Capabilities, Context, Error, ImportKey, ImportParameters, KeyProvider, KeyRef, KeyState, Permissions, RewrapKey,
-    Unusable, Wrapped,
+    Capabilities, Context, EndpointError, Error, ImportKey, ImportParameters, KeyProvider, KeyRef, KeyState,
+    Permissions, RewrapKey, Unusable, Wrapped,
 };
 use async_trait::async_trait;
 use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyState as AwsKeyState, KeyUsageType};
@@ -49,12 +49,9 @@ pub enum ConnectError {
     /// The region has characters that no region has.
     #[error("the region is not the name of a region")]
     Region,
-    /// An endpoint is no URL.
-    #[error("an endpoint is not a URL")]
-    Endpoint,
-    /// Secrets would cross a network in clear.
-    #[error("endpoints must begin with https://, other than on loopback")]
-    Insecure,
+    /// An endpoint may not be used.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// An endpoint of one's own is what it is: `fips` cannot choose another.
     #[error("either FIPS endpoints or endpoints of your own")]
     FipsEndpoint,

@@ -12,7 +12,7 @@ use counterparts::front::Front;
 use environment::CREDENTIALS;
 use keyfold_providers::aws_kms::{AwsKms, ConnectError, Options};
 use keyfold_providers::contract::{self, Subject};
-use keyfold_providers::{Context, Error, KeyProvider, KeyRef, KeyState, RewrapKey, Unusable, Wrapped};
+use keyfold_providers::{Context, EndpointError, Error, KeyProvider, KeyRef, KeyState, RewrapKey, Unusable, Wrapped};
 use secret::Secret;
 use serde_json::json;
 use server::{REGION, Server, connect_to};
@@ -193,7 +193,7 @@ async fn refuses_options_that_cannot_be_meant() {
         change(&mut options);
         AwsKms::connect(options).await.unwrap_err()
     };
-    let endpoint = |error| matches!(error, ConnectError::Insecure);
+    let endpoint = |error| matches!(error, ConnectError::Endpoint(EndpointError::Insecure));
     assert!(endpoint(refused(|options| options.endpoint = Some("http://kms.example".to_owned())).await));
     assert!(endpoint(refused(|options| options.endpoint = Some("ftp://[::1]".to_owned())).await));
     let sts = refused(|options| {
@@ -202,7 +202,7 @@ async fn refuses_options_that_cannot_be_meant() {
     });
     assert!(endpoint(sts.await));
     let no_url = refused(|options| options.endpoint = Some("kms".to_owned())).await;
-    assert!(matches!(no_url, ConnectError::Endpoint));
+    assert!(matches!(no_url, ConnectError::Endpoint(EndpointError::NoUrl)));
     let region = refused(|options| options.region = "eu-central-1.example.org/".to_owned()).await;
     assert!(matches!(region, ConnectError::Region));
     let fips =
