@@ -16,3 +16,4 @@ mod rewrap;
 mod root;
 mod slow;
 mod software;
+mod worker;
