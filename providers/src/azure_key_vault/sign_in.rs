@@ -104,3 +104,40 @@ impl TokenCredential for SignIn {
         self.credential()?.get_token(scopes, options).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Identity, SignIn};
+    use crate::azure_key_vault::transport::Failure;
+    use async_trait::async_trait;
+    use azure_core::credentials::TokenCredential;
+    use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, Transport};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A machine's identity service that is busy.
+    #[derive(Debug, Default)]
+    struct Busy(AtomicUsize);
+
+    #[async_trait]
+    impl HttpClient for Busy {
+        async fn execute_request(&self, _: &Request) -> azure_core::Result<AsyncRawResponse> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(Failure::Answer { status: 503, retry_after: None, codes: Vec::new() }.into())
+        }
+    }
+
+    /// The SDK tries again for more than a minute there, whatever retries are asked for.
+    #[tokio::test]
+    async fn asks_a_virtual_machine_once() {
+        let busy = Arc::new(Busy::default());
+        let options = ClientOptions {
+            retry: RetryOptions::none(),
+            transport: Some(Transport::new(busy.clone())),
+            ..ClientOptions::default()
+        };
+        let sign_in = SignIn { identity: Identity::Machine { client_id: None }, options };
+        assert!(sign_in.get_token(&["https://vault.azure.net/.default"], None).await.is_err());
+        assert_eq!(busy.0.load(Ordering::Relaxed), 1);
+    }
+}

@@ -141,10 +141,16 @@ impl Transport {
 
 #[async_trait]
 impl HttpClient for Transport {
-    /// The kind of every error is one that no policy of the SDK retries, not even where it sets retries itself (for the
-    /// identity of a virtual machine it does).
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        self.send(request).await.map_err(|failure| azure_core::Error::new(ErrorKind::Other, failure))
+        self.send(request).await.map_err(azure_core::Error::from)
+    }
+}
+
+impl From<Failure> for azure_core::Error {
+    /// Of a kind that no policy of the SDK retries, not even where it sets retries itself, as for the identity of a
+    /// virtual machine.
+    fn from(failure: Failure) -> Self {
+        Self::new(ErrorKind::Other, failure)
     }
 }
 
