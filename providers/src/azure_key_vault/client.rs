@@ -226,3 +226,17 @@ fn wrapped(name: &Name<'_>, answer: &KeyOperationResult, bytes: Vec<u8>) -> Opti
     let version = id.version.filter(|version| is_version(version))?;
     name.version.is_none_or(|pinned| pinned == version).then_some(Wrapped { bytes, version })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{https, is_loopback};
+
+    /// Everywhere else the SDK compares the vault's host with the resource of its challenge.
+    #[test]
+    fn a_challenge_is_taken_on_trust_on_loopback_alone() {
+        let loopback = |address| is_loopback(&https(address).unwrap());
+        assert!(["https://localhost:1", "https://127.0.0.1", "https://[::1]:1"].into_iter().all(loopback));
+        let elsewhere = ["https://keyfold.vault.azure.net", "https://localhost.example", "https://127.0.0.1.example"];
+        assert!(!elsewhere.into_iter().any(loopback));
+    }
+}
