@@ -225,7 +225,7 @@ async fn create(
     let id = Uuid::now_v7();
     let wrapped = root.wrap_key(root_key, &secret, &seal_context(id)).await.map_err(KeyError::Root)?;
     let seal = cipher(&secret);
-    let sealed = wrapped.bytes;
+    let sealed = join_wrapped(&wrapped);
     let own = [
         BrokerKey { id, tenant: String::new(), purpose: Purpose::Seal, sealed, created_at: now },
         make(&seal, "", Purpose::Event, now),
@@ -240,9 +240,21 @@ async fn unwrap_seal(
     (root, root_key): (&dyn KeyProvider, &KeyRef),
 ) -> Result<RandomizedNonceKey, KeyError> {
     let seal = own.iter().find(|key| key.purpose == Purpose::Seal).ok_or(KeyError::Missing(Purpose::Seal))?;
-    let wrapped = Wrapped { bytes: seal.sealed.clone(), version: String::new() };
+    let wrapped = split_wrapped(&seal.sealed).ok_or(KeyError::Sealed(Purpose::Seal))?;
     let secret = root.unwrap_key(root_key, &wrapped, &seal_context(seal.id)).await.map_err(KeyError::Root)?;
     Ok(cipher(&secret))
+}
+
+/// The provider's bytes, after its version: its length in two bytes, big endian, and its text.
+fn join_wrapped(wrapped: &Wrapped) -> Vec<u8> {
+    let length = u16::try_from(wrapped.version.len()).expect("invariant: versions are short names");
+    [&length.to_be_bytes(), wrapped.version.as_bytes(), &wrapped.bytes].concat()
+}
+
+fn split_wrapped(sealed: &[u8]) -> Option<Wrapped> {
+    let (length, rest) = sealed.split_first_chunk()?;
+    let (version, bytes) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+    Some(Wrapped { version: str::from_utf8(version).ok()?.to_owned(), bytes: bytes.to_vec() })
 }
 
 fn seal_context(id: Uuid) -> Context {

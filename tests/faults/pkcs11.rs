@@ -12,6 +12,9 @@ const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// The tenant whose KEK is on the token, under the same name.
 const VAULT: &str = "vault";
 
+/// How the kernel says that a process leaves no core dump.
+const CORE_LIMIT: [&str; 7] = ["Max", "core", "file", "size", "0", "0", "bytes"];
+
 /// A broker with the provider `hsm`, not running yet.
 struct Scene {
     broker: Broker,
@@ -130,6 +133,23 @@ async fn without_its_token_or_with_a_wrong_pin_the_broker_starts_and_says_so() {
     assert!(!scene.broker.log().contains("4321"));
 }
 
+/// What a provider needs to unwrap, its version among it, is kept for the root key too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_root_key_can_be_on_the_token() {
+    let mut scene = Scene::prepared();
+    scene.init_token();
+    scene.create_key();
+    let config = scene.broker.path("keyfold.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let on_token =
+        text.replace("provider = \"software\"\nkey = \"root\"", &format!("provider = \"hsm\"\nkey = \"{VAULT}\""));
+    assert_ne!(on_token, text);
+    fs::write(&config, on_token).unwrap();
+    scene.run("1234").await;
+    scene.broker.stop();
+    scene.run("1234").await;
+}
+
 /// A crash of the module's process costs that process, and the next call finds another.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_is_replaced_and_ends_with_the_broker() {
@@ -142,6 +162,10 @@ async fn a_worker_that_is_killed_is_replaced_and_ends_with_the_broker() {
     scene.broker.admin_ok("/vault/keks", json!({"provider": "hsm", "key": VAULT})).await;
     let device = Raw::enrol(&scene.broker, VAULT, "alice").await;
     let first = scene.worker();
+    let shown = |file: &str| text(&fs::read(format!("/proc/{first}/{file}")).unwrap());
+    assert!(shown("environ").contains("SOFTHSM2_CONF=") && !shown("environ").contains("PIN="), "{}", shown("environ"));
+    assert!(!shown("cmdline").contains("1234"), "{}", shown("cmdline"));
+    assert!(shown("limits").lines().any(|line| line.split_whitespace().collect::<Vec<_>>()[..] == CORE_LIMIT));
     kill(first);
     device.backup("identity", 1, b"any key").await;
     let second = scene.worker();

@@ -65,7 +65,8 @@ impl Module {
     pub(super) fn load(path: &str, parameters: &str) -> Result<Self, Failure> {
         let failed = |error| Failure::Module(CallFailed::of(&error));
         let module = Pkcs11::new(path).map_err(failed)?;
-        raw::initialize(&module, parameters).map_err(failed)?;
+        // What it needs may not be there yet: a daemon, a network.
+        raw::initialize(&module, parameters).map_err(|error| Failure::Trouble(CallFailed::of(&error)))?;
         let functions = Functions::load(Path::new(path)).ok_or(Error::NullFunctionPointer).map_err(failed)?;
         Ok(Self { module, functions })
     }

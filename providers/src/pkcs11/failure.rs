@@ -39,7 +39,7 @@ pub(super) enum Failure {
     AmbiguousToken,
     #[error("the token refuses the PIN")]
     PinRefused(#[source] CallFailed),
-    #[error("the module cannot be loaded or initialised")]
+    #[error("the module cannot be loaded")]
     Module(#[source] CallFailed),
     /// Sessions or login are gone, or about to be: open anew.
     #[error("the session with the token is lost")]

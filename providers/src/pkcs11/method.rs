@@ -111,7 +111,11 @@ impl Template {
         ];
         match self {
             Self::Full => {
-                attributes.extend([Attribute::Private(true), Attribute::Sensitive(false), Attribute::Extractable(true)])
+                attributes.extend([
+                    Attribute::Private(true),
+                    Attribute::Sensitive(false),
+                    Attribute::Extractable(true),
+                ]);
             }
             Self::Bare => {}
         }

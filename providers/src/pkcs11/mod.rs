@@ -73,8 +73,8 @@ pub enum OpenError {
     /// The worker program cannot be started.
     #[error("the worker program cannot be started")]
     Worker(#[source] std::io::Error),
-    /// The module cannot be loaded or initialised.
-    #[error("the PKCS#11 module does not work")]
+    /// The module cannot be loaded.
+    #[error("the PKCS#11 module cannot be loaded")]
     Module(#[source] CallFailed),
     /// The module has several tokens that fit the URI.
     #[error("the module has several such tokens")]

@@ -116,7 +116,7 @@ fn oaep_works(
     method: &Method,
     theirs: &[u8],
 ) -> Result<bool, Failure> {
-    let opens = |wrapped: &[u8]| connection.unwrap(method, private, wrapped).map(|payload| is_right(payload));
+    let opens = |wrapped: &[u8]| connection.unwrap(method, private, wrapped).map(is_right);
     let tried = opens(theirs).and_then(|right| Ok(right && opens(&connection.wrap(method, public, &payload())?)?));
     tried.or_else(|error| unless_lost(error.inner(), false))
 }

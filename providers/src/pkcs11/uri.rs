@@ -218,3 +218,67 @@ fn file_of(source: &str) -> Result<PathBuf, UriError> {
     let path = path.strip_prefix("//").unwrap_or(path);
     if path.starts_with('/') { Ok(path.into()) } else { Err(UriError::Malformed) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyName, TokenUri, UriError};
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_what_rfc_7512_shows() {
+        let uri: TokenUri =
+            "pkcs11:token=The%20Software%20PKCS%2311%20Softtoken;manufacturer=Snake%20Oil,%20Inc.;model=1.0;serial=;slot-id=327?pin-source=file:/etc/token_pin"
+                .parse()
+                .unwrap();
+        assert_eq!(uri.label.as_deref(), Some("The Software PKCS#11 Softtoken"));
+        assert_eq!(uri.manufacturer.as_deref(), Some("Snake Oil, Inc."));
+        assert_eq!((uri.model.as_deref(), uri.serial.as_deref(), uri.slot), (Some("1.0"), Some(""), Some(327)));
+        assert_eq!(uri.pin_source().unwrap().to_str(), Some("/etc/token_pin"));
+        let key = KeyName::parse("pkcs11:object=my-key;id=%00%fF;type=secret-key").unwrap();
+        assert_eq!((key.label(), key.id()), (Some(&b"my-key"[..]), Some(&[0, 0xff][..])));
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_understand() {
+        let refusals = [
+            ("token=byok", UriError::Scheme),
+            ("PKCS11:token=byok", UriError::Scheme),
+            ("pkcs11:", UriError::Empty),
+            ("pkcs11:?pin-source=file:/pin", UriError::Empty),
+            ("pkcs11:token", UriError::Malformed),
+            ("pkcs11:token=byok;", UriError::Malformed),
+            ("pkcs11:token=a b", UriError::Malformed),
+            ("pkcs11:token=a/b", UriError::Malformed),
+            ("pkcs11:token=%", UriError::Malformed),
+            ("pkcs11:token=%2", UriError::Malformed),
+            ("pkcs11:token=%+1", UriError::Malformed),
+            ("pkcs11:token=%FF", UriError::Malformed),
+            ("pkcs11:slot-id=-1", UriError::Malformed),
+            ("pkcs11:token=a;token=a", UriError::Repeated("token".into())),
+            ("pkcs11:token=a;object=b", UriError::Unknown("object".into())),
+            ("pkcs11:token=a?pin-value=1234", UriError::Unknown("pin-value".into())),
+            ("pkcs11:token=a?module-path=/lib", UriError::Unknown("module-path".into())),
+            ("pkcs11:token=a?pin-source=|pin", UriError::Unknown("pin-source".into())),
+            ("pkcs11:token=a?pin-source=file:pin", UriError::Malformed),
+        ];
+        for (text, refusal) in refusals {
+            assert_eq!(text.parse::<TokenUri>(), Err(refusal), "{text}");
+        }
+        assert_eq!(KeyName::parse("pkcs11:type=private"), Err(UriError::Empty));
+        assert_eq!(KeyName::parse("pkcs11:object=a;type=public"), Err(UriError::Unknown("type".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn any_label_comes_back(label in ".*") {
+            let uri: TokenUri = TokenUri::labelled(&label).as_str().parse().unwrap();
+            prop_assert_eq!(uri, TokenUri::labelled(&label));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in ".*") {
+            let _refused = format!("pkcs11:{text}").parse::<TokenUri>();
+            let _refused = KeyName::parse(&format!("pkcs11:{text}"));
+        }
+    }
+}

@@ -243,3 +243,66 @@ impl<'b> Fields<'b> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Failure, MAX_FRAME, Mechanism, Request, read, room_for};
+    use crate::Context;
+    use crate::pkcs11::failure::CallFailed;
+    use crate::pkcs11::self_test::{Outcome, Report, Verdict};
+
+    fn request() -> Request {
+        let (key, context) = ("key".to_owned(), Context::new([7; 32]));
+        Request::Unwrap { key, mechanism: Mechanism::AesGcm, wrapped: vec![1, 2, 3], context }
+    }
+
+    fn answers() -> Vec<Answer> {
+        let verdict = Verdict { mechanism: Mechanism::AesKwp, outcome: Outcome::WrongWrap };
+        let call = CallFailed { function: "WrapKey".into(), answer: "DeviceError".into() };
+        vec![
+            Answer::Opened(Report { hardware: true, exports: false, verdicts: vec![verdict; 3] }),
+            Answer::Wrapped { mechanism: Mechanism::RsaOaepSha1, bytes: vec![9; 256] },
+            Answer::Failed(Failure::Trouble(call)),
+            Answer::Created,
+        ]
+    }
+
+    #[test]
+    fn frames_come_back() {
+        let frame = request().encode(5);
+        let (id, back) = Request::decode(&read(&mut &frame[..]).unwrap().unwrap()).unwrap();
+        assert_eq!((id, format!("{back:?}")), (5, format!("{:?}", request())));
+        for answer in answers() {
+            let (id, back) = Answer::decode(&answer.encode(6)[4..]).unwrap();
+            assert_eq!((id, format!("{back:?}")), (6, format!("{answer:?}")));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_longer_or_altered_is_no_frame_and_no_panic() {
+        let is_request = |body: &[u8]| Request::decode(body).is_ok();
+        let is_answer = |body: &[u8]| Answer::decode(body).is_ok();
+        check(&request().encode(1)[4..], is_request);
+        answers().iter().for_each(|answer| check(&answer.encode(1)[4..], is_answer));
+    }
+
+    fn check(body: &[u8], is_frame: impl Fn(&[u8]) -> bool) {
+        assert!(is_frame(body));
+        assert!((0..body.len()).all(|cut| !is_frame(&body[..cut])), "cut");
+        assert!(!is_frame(&[body, &[0]].concat()), "longer");
+        for byte in 0..body.len() {
+            let mut altered = body.to_vec();
+            altered[byte] ^= 0xff;
+            let _any = is_frame(&altered);
+        }
+    }
+
+    #[test]
+    fn no_frame_is_longer_than_allowed() {
+        let length = |length: usize| u32::try_from(length).unwrap().to_be_bytes();
+        assert!(room_for(length(MAX_FRAME)).is_ok());
+        for wrong in [0, 4, MAX_FRAME + 1, u32::MAX as usize] {
+            assert!(room_for(length(wrong)).is_err(), "{wrong}");
+        }
+    }
+}

@@ -44,7 +44,8 @@ fn serve(requests: &mut File, answers: File) -> io::Result<()> {
         let (id, request) =
             Request::decode(&body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if let Request::Open(open) = &request {
-            for _ in threads..open.sessions.clamp(1, MAX_SESSIONS) {
+            let wanted = open.sessions.clamp(1, MAX_SESSIONS);
+            while threads < wanted {
                 threads += 1;
                 let shared = Arc::clone(&shared);
                 thread::Builder::new().spawn(move || shared.work())?;

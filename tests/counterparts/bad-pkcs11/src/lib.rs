@@ -221,7 +221,6 @@ unsafe extern "C" fn get_attribute_value(
     answer
 }
 
-#[expect(clippy::too_many_arguments, reason = "PKCS#11 says so")]
 unsafe extern "C" fn wrap_key(
     session: CK_SESSION_HANDLE,
     mechanism: *mut CK_MECHANISM,
@@ -253,7 +252,6 @@ unsafe extern "C" fn wrap_key(
     answer
 }
 
-#[expect(clippy::too_many_arguments, reason = "PKCS#11 says so")]
 unsafe extern "C" fn unwrap_key(
     session: CK_SESSION_HANDLE,
     mechanism: *mut CK_MECHANISM,
