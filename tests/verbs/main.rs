@@ -11,6 +11,7 @@ mod ceremony;
 mod command_line;
 mod destroy;
 mod enrol;
+mod google_kms;
 mod import;
 mod keks;
 mod limits;

@@ -97,6 +97,12 @@ impl GoogleKms {
         *lock(&self.cloud.accounts) = Accounts::default();
     }
 
+    /// All plaintexts that came in to be encrypted, oldest first: for those who look where else they went.
+    #[must_use]
+    pub fn plaintexts(&self) -> Vec<Vec<u8>> {
+        lock(&self.cloud.plaintexts).clone()
+    }
+
     /// Sets the server's clock this many seconds before the system's; after it, when negative.
     pub fn set_clock_ahead(&self, seconds: i64) {
         self.cloud.ahead.store(seconds, Ordering::Relaxed);
@@ -125,6 +131,7 @@ struct Cloud {
     accounts: Mutex<Accounts>,
     store: Arc<Mutex<Store>>,
     damage: Mutex<Option<Damage>>,
+    plaintexts: Mutex<Vec<Vec<u8>>>,
     ahead: AtomicI64,
 }
 

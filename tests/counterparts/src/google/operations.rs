@@ -44,6 +44,7 @@ impl Cloud {
         check_limits(key.level, plaintext.len(), aad.len())?;
         let version = version.or(key.primary).ok_or_else(|| no_primary(name))?;
         let Material::Aes(material) = key.enabled(version)? else { return Err(no_primary(name)) };
+        lock(&self.plaintexts).push(plaintext.clone());
         let (ciphertext, checksum) = self.sent(seal(material, version, &plaintext, &aad));
         let name =
             if self.has(Damage::AnswerName) { name.replace("cryptoKeys/", "cryptoKeys/x") } else { name.to_owned() };
