@@ -4,6 +4,7 @@ use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::disk::Disk;
+use crate::health::Health;
 use crate::keys::Keys;
 use crate::kms::Kms;
 use crate::limits::Limits;
@@ -32,6 +33,8 @@ pub struct Broker {
     pub policies: PolicySet,
     /// Where customers' keys live.
     pub kms: Kms,
+    /// Whether their keys open.
+    pub health: Health,
     /// What not every tenant may register.
     pub reserved: Reserved,
     /// How often anyone may ask.

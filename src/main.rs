@@ -9,6 +9,7 @@ mod commit;
 mod config;
 mod disk;
 mod error;
+mod health;
 mod http;
 mod keys;
 mod kms;

@@ -27,8 +27,45 @@ pub struct Kek {
     pub version: u64,
     /// `active`, `disabled`, `revoked` or `destroyed`.
     pub state: String,
+    /// Whether its canary opens; absent where the KEK is not in use, or was not tested since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<KekHealth>,
     /// When it was registered.
     pub created_at: i64,
+}
+
+/// What the last tests of a KEK say.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct KekHealth {
+    /// `usable` or `failing`.
+    pub state: String,
+    /// Since when.
+    pub since: i64,
+    /// Why the last test failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A KEK, and what lies under it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct KekDetails {
+    /// The KEK.
+    pub kek: Kek,
+    /// What lies under it.
+    pub holdings: Vec<KekHoldings>,
+    /// Records under an older version: a rewrap brings them to the newest.
+    pub stale: u64,
+}
+
+/// Records that have a wrap under a KEK, of one kind and version.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct KekHoldings {
+    /// `whole`, `standby`, or a share: `first` or `second`.
+    pub slot: String,
+    /// The KEK's version.
+    pub version: u64,
+    /// How many.
+    pub records: u64,
 }
 
 /// What became of each call that a KEK needs.

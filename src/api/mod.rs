@@ -3,13 +3,15 @@
 //! Times are unix milliseconds. Requests refuse members they do not know.
 
 mod destructions;
+mod drills;
 mod import;
 mod keks;
 mod rewraps;
 
 pub use destructions::{ConfirmDestruction, Destroyed, Destruction};
+pub use drills::{AskDrill, Drill, DrillFailure, DrilledKek};
 pub use import::{AskImportParameters, ImportKek};
-pub use keks::{Kek, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
+pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,8 @@
 //! `keyfold admin`: the admin API from a terminal, for people (tables) and programs (`--json`).
 
 mod client;
+mod destruction;
+mod drill;
 mod export;
 mod import;
 mod kek;
@@ -73,6 +75,8 @@ enum Thing {
         /// The tenant.
         tenant: String,
     },
+    /// Open a random sample of a tenant's records, and release nothing.
+    Drill(drill::Drill),
     /// Take access away, for good.
     Revoke {
         /// The tenant.
@@ -195,6 +199,7 @@ impl Thing {
             Self::Devices { tenant } => client.list(&format!("{tenant}/devices"), DEVICES, device).await,
             Self::Records { tenant } => client.list(&format!("{tenant}/records"), RECORDS, record).await,
             Self::Restores { tenant } => client.list(&format!("{tenant}/restores"), RESTORES, restore).await,
+            Self::Drill(drill) => drill.run(client).await,
             Self::Revoke { tenant, reason, target } => {
                 let ask = api::Revoke { target: target.checked(&tenant)?, reason };
                 let done: api::Revoked = client.post(&format!("{tenant}/revocations"), &ask).await?;
@@ -219,7 +224,7 @@ impl Tenant {
             Self::Protect { id, kek, second, standby } => {
                 let ask = api::Protect { kek, second_kek: second, standby_kek: standby };
                 let tenant: api::Tenant = client.post(&format!("{id}/protection"), &ask).await?;
-                client.show(&tenant, |tenant| keks(tenant))
+                client.show(&tenant, keks)
             }
             Self::List => {
                 let row = |tenant: &api::Tenant| {

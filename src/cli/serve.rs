@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::config::{self, Config};
 use crate::disk::Disk;
+use crate::health;
 use crate::http::{Health, Listener, Timeouts, router, serve};
 use crate::keys::Keys;
 use crate::kms::{Kms, connect};
@@ -92,6 +93,8 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
     let mut background = vec![tokio::spawn(upkeep(broker.clone(), metrics.clone(), stop.clone()))];
     tokio::spawn(count_wraps(broker.clone()));
     background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
+    let interval = Duration::from_secs(config.times.kek_test_seconds.max(1));
+    background.push(tokio::spawn(keks::health::watch(broker.clone(), interval, stop.clone())));
     for outlet in outlets(&config)? {
         background.push(tokio::spawn(pump(broker.clone(), outlet, stop.clone())));
     }
@@ -135,6 +138,7 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
         nonces: Nonces::new(&keys.nonce),
         policies: PolicySet::default_set(),
         kms: Kms::new(rooms),
+        health: health::Health::default(),
         reserved: reserved(config),
         limits: Limits::new(config.rates),
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),

@@ -183,11 +183,13 @@ pub struct Times {
     pub headers_seconds: u64,
     /// For requests under way when the broker stops.
     pub shutdown_seconds: u64,
+    /// From one test of the KEKs in use to the next.
+    pub kek_test_seconds: u64,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Self { restore_minutes: 60, headers_seconds: 10, shutdown_seconds: 30 }
+        Self { restore_minutes: 60, headers_seconds: 10, shutdown_seconds: 30, kek_test_seconds: 60 }
     }
 }
 

@@ -3,11 +3,14 @@
 use super::admin::{Created, Listed, Shared, limit, listed, reason, shown_revoked, shown_tenant};
 use super::request::{Admin, Body, InPath, InQuery, detached};
 use crate::api::{self, Page, PageQuery};
+use crate::broker::Broker;
 use crate::error::Error;
+use crate::health::KekHealth;
 use crate::kms::probe::Step;
 use crate::ops;
 use crate::store::keks;
 use crate::store::tenants::Protection;
+use crate::store::wraps::{self, Held};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -26,19 +29,28 @@ pub(super) async fn register(
 ) -> Created<api::Kek> {
     detached(async move {
         let kek = ops::keks::register(&broker, &admin, &tenant, (&ask.provider, &ask.key)).await?;
-        Ok((StatusCode::CREATED, Json(shown_kek(kek))))
+        Ok((StatusCode::CREATED, Json(shown_kek(&broker, kek))))
     })
     .await
 }
 
-fn shown_kek(kek: keks::Kek) -> api::Kek {
+fn shown_kek(broker: &Broker, kek: keks::Kek) -> api::Kek {
     api::Kek {
         id: kek.id,
         provider: kek.provider,
         key: kek.key_name,
         version: kek.version,
         state: kek.state.as_str().into(),
+        health: broker.health.of(kek.id).map(shown_health),
         created_at: kek.created_at,
+    }
+}
+
+fn shown_health(health: KekHealth) -> api::KekHealth {
+    api::KekHealth {
+        state: health.state.as_str().into(),
+        since: health.since,
+        reason: health.reason.map(str::to_owned),
     }
 }
 
@@ -53,7 +65,7 @@ pub(super) async fn list(
 ) -> Listed<api::Kek> {
     ops::admin::require_tenant(&broker, &tenant).await?;
     let rows = keks::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
-    listed(rows, &query, |kek| kek.id.to_string(), shown_kek)
+    listed(rows, &query, |kek| kek.id.to_string(), |kek| shown_kek(&broker, kek))
 }
 
 /// Tries all that a KEK would need at its vendor, and tells which permission is missing. Registers nothing.
@@ -91,7 +103,7 @@ pub(super) async fn rotate(
 ) -> Created<api::Kek> {
     detached(async move {
         let kek = ops::keks::rotate(&broker, &admin, &tenant, (kek, ask.force)).await?;
-        Ok((StatusCode::CREATED, Json(shown_kek(kek))))
+        Ok((StatusCode::CREATED, Json(shown_kek(&broker, kek))))
     })
     .await
 }
@@ -127,9 +139,33 @@ pub(super) async fn enable(
     detached(async move {
         let reason = reason(&ask.reason)?;
         let kek = ops::keks::enable(&broker, &admin, &tenant, (kek, reason.as_str())).await?;
-        Ok((StatusCode::CREATED, Json(shown_kek(kek))))
+        Ok((StatusCode::CREATED, Json(shown_kek(&broker, kek))))
     })
     .await
+}
+
+/// One KEK, with what lies under it.
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/keks/{kek}", tag = "admin",
+    params(("tenant" = String, Path), ("kek" = Uuid, Path)),
+    responses((status = 200, body = api::KekDetails), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn show(
+    State(broker): Shared,
+    _: Admin,
+    InPath((tenant, kek)): InPath<(String, Uuid)>,
+) -> Result<Json<api::KekDetails>, Error> {
+    let kek = ops::keks::find(&broker, &tenant, kek).await?;
+    let census = wraps::census(&mut *broker.store.reader().await?, &tenant).await?;
+    let held: Vec<_> = census.iter().filter(|held| held.kek == kek.id).collect();
+    let shown = |held: &&Held| api::KekHoldings {
+        slot: held.slot.as_str().into(),
+        version: held.kek_version,
+        records: held.records,
+    };
+    Ok(Json(api::KekDetails {
+        stale: held.iter().filter(|held| held.kek_version < kek.version).map(|held| held.records).sum(),
+        holdings: held.iter().map(shown).collect(),
+        kek: shown_kek(&broker, kek),
+    }))
 }
 
 /// Has the tenant's records wrapped under these KEKs from now on.

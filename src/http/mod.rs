@@ -3,6 +3,7 @@
 mod admin;
 mod destructions;
 mod devices;
+mod drills;
 mod idle;
 mod import;
 mod keks;

@@ -1,7 +1,7 @@
 //! The table of contents: one line per route.
 
 use super::operations::Health;
-use super::{admin, destructions, devices, import, keks, log, operations, records, restores, rewraps};
+use super::{admin, destructions, devices, drills, import, keks, log, operations, records, restores, rewraps};
 use crate::broker::Broker;
 use crate::error::Error;
 use ::metrics::{counter, histogram};
@@ -33,6 +33,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(admin::create_tenant, admin::tenants))
         .routes(routes!(keks::register, keks::list))
         .routes(routes!(keks::protect))
+        .routes(routes!(keks::show))
         .routes(routes!(keks::probe))
         .routes(routes!(keks::rotate))
         .routes(routes!(keks::disable))
@@ -45,6 +46,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(import::import))
         .routes(routes!(rewraps::start, rewraps::list))
         .routes(routes!(rewraps::progress, rewraps::step))
+        .routes(routes!(drills::drill))
         .routes(routes!(admin::create_user, admin::users))
         .routes(routes!(admin::create_code))
         .routes(routes!(admin::devices))

@@ -1,6 +1,7 @@
 //! One file per verb: the story of each, in order.
 
 pub mod admin;
+pub mod drill;
 pub mod enrol;
 pub mod import;
 pub mod keks;

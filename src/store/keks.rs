@@ -99,8 +99,20 @@ pub(crate) async fn insert(db: &mut Connection, kek: &Kek, canary: &Wrapped) -> 
 pub(crate) async fn canary(db: &mut Connection, id: Uuid) -> Result<Option<Wrapped>, StoreError> {
     let sql = "SELECT canary, canary_version FROM keks WHERE id = $1";
     let row = sqlx::query(sql).bind(id.to_string()).fetch_optional(db).await?;
-    let read = |row: &AnyRow| Ok(Wrapped { bytes: column(row, "canary")?, version: column(row, "canary_version")? });
-    row.as_ref().map(read).transpose()
+    row.as_ref().map(read_canary).transpose()
+}
+
+fn read_canary(row: &AnyRow) -> Result<Wrapped, StoreError> {
+    Ok(Wrapped { bytes: column(row, "canary")?, version: column(row, "canary_version")? })
+}
+
+/// Every active KEK that wraps new records of an active tenant, or has old ones under it, with its canary.
+pub(crate) async fn in_use(db: &mut Connection) -> Result<Vec<(Kek, Wrapped)>, StoreError> {
+    let sql = "SELECT k.id, k.tenant, k.provider, k.key_name, k.version, k.state, k.created_at, k.canary, k.canary_version
+               FROM keks k JOIN tenants t ON t.id = k.tenant WHERE k.state = 'active' AND t.state = 'active'
+                 AND (k.id IN (t.kek, t.second_kek, t.standby_kek) OR EXISTS (SELECT 1 FROM wraps w WHERE w.kek = k.id))";
+    let rows = sqlx::query(sql).fetch_all(db).await?;
+    rows.iter().map(|row| Ok((read(row)?, read_canary(row)?))).collect()
 }
 
 /// Raises the KEK's version by one, with a canary under what the vendor wraps with now.

@@ -156,6 +156,14 @@ pub(crate) async fn restorable(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<
     rows.iter().map(read).collect()
 }
 
+/// At most so many of the tenant's records, drawn at random; none that are shredded.
+pub(crate) async fn sample(db: &mut Connection, tenant: &str, size: u16) -> Result<Vec<Uuid>, StoreError> {
+    let sql = "SELECT r.id FROM records r WHERE r.tenant = $1 AND EXISTS (SELECT 1 FROM wraps w WHERE w.record = r.id)
+               ORDER BY random() LIMIT $2";
+    let rows = sqlx::query(sql).bind(tenant).bind(i64::from(size)).fetch_all(db).await?;
+    rows.iter().map(|row| parsed(row, "id")).collect()
+}
+
 /// These records without their ciphertexts, in no order.
 pub(crate) async fn summaries(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<RecordSummary>, StoreError> {
     let sql = format!(

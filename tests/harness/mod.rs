@@ -57,7 +57,8 @@ impl Broker {
         assert!(made.status.success(), "{}", text(&made.stderr));
         let config = dir.join("keyfold.toml");
         let defaults = fs::read_to_string(&config).unwrap()
-            + "\n[rates]\ndevice_per_second = 100000\ntenant_per_second = 100000\nfailures_per_minute = 100000\n";
+            + "\n[rates]\ndevice_per_second = 100000\ntenant_per_second = 100000\nfailures_per_minute = 100000\n\
+               [times]\nkek_test_seconds = 3600\n";
         fs::write(&config, edit(defaults)).unwrap();
         fs::write(dir.join("second-token"), SECOND_TOKEN).unwrap();
         let roots = Certificate::from_pem_bundle(&fs::read(dir.join("ca.pem")).unwrap()).unwrap();

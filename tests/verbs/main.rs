@@ -10,6 +10,7 @@ mod aws_kms;
 mod ceremony;
 mod command_line;
 mod destroy;
+mod drill;
 mod enrol;
 mod google_kms;
 mod import;

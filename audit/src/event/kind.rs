@@ -70,6 +70,12 @@ kinds! {
     KekDestructionCancelled "kek.destruction_cancelled",
     /// What a KEK wrapped was destroyed.
     KekDestroyed "kek.destroyed",
+    /// A KEK has not opened its canary, twice in a row; the outcome says why.
+    KekFailing "kek.failing",
+    /// A failing KEK opens its canary again.
+    KekRecovered "kek.recovered",
+    /// A sample of records was opened, and nothing released; the outcome says whether all of them were.
+    DrillCompleted "drill.completed",
     /// A user was created.
     UserCreated "user.created",
     /// A user was revoked, and with them their devices.

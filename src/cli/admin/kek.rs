@@ -1,6 +1,7 @@
 //! `keyfold admin kek`: a KEK's life.
 
 use super::client::Client;
+use super::destruction::Destruction;
 use super::import;
 use crate::api;
 use crate::cli::{Failure, output};
@@ -30,6 +31,13 @@ pub(super) enum Kek {
         /// The tenant.
         tenant: String,
     },
+    /// Show a KEK, how it is, and how many records lie under it.
+    Show {
+        /// The tenant.
+        tenant: String,
+        /// The KEK.
+        id: Uuid,
+    },
     /// Try all that a KEK would need, and tell which permission is missing; registers nothing.
     Probe {
         /// The tenant.
@@ -55,30 +63,8 @@ pub(super) enum Kek {
     Disable(Because),
     /// Use a disabled KEK again.
     Enable(Because),
-    /// Ask that what a KEK wrapped be destroyed; prints what would be lost. Another administrator has to confirm it.
-    Destroy(Because),
-    /// List a tenant's destructions, those that wait for a confirmation too.
-    Destructions {
-        /// The tenant.
-        tenant: String,
-    },
-    /// Confirm a destruction that another administrator asked for, within a day. Nothing can undo this.
-    Confirm {
-        /// The tenant.
-        tenant: String,
-        /// The destruction.
-        id: Uuid,
-        /// How many records will be lost, as `destroy` said.
-        #[arg(long)]
-        records: u64,
-    },
-    /// Take a destruction back that was not confirmed yet.
-    Cancel {
-        /// The tenant.
-        tenant: String,
-        /// The destruction.
-        id: Uuid,
-    },
+    #[command(flatten)]
+    Destruction(Destruction),
 }
 
 #[derive(Debug, Args)]
@@ -93,7 +79,7 @@ pub(super) struct Because {
 }
 
 impl Because {
-    async fn post<T: DeserializeOwned>(self, client: &Client, step: &str) -> Result<T, Failure> {
+    pub(super) async fn post<T: DeserializeOwned>(self, client: &Client, step: &str) -> Result<T, Failure> {
         let Self { tenant, id, reason } = self;
         client.post(&format!("{tenant}/keks/{id}/{step}"), &api::Because { reason }).await
     }
@@ -112,9 +98,22 @@ impl Kek {
             Self::List { tenant } => {
                 let row = |kek: &api::Kek| {
                     let created = output::time(kek.created_at);
-                    vec![kek.id.to_string(), kek.provider.clone(), kek.key.clone(), kek.state.clone(), created]
+                    vec![
+                        kek.id.to_string(),
+                        kek.provider.clone(),
+                        kek.key.clone(),
+                        kek.state.clone(),
+                        health(kek),
+                        created,
+                    ]
                 };
-                client.list(&format!("{tenant}/keks"), &["KEK", "PROVIDER", "KEY", "STATE", "REGISTERED"], row).await
+                client
+                    .list(&format!("{tenant}/keks"), &["KEK", "PROVIDER", "KEY", "STATE", "HEALTH", "REGISTERED"], row)
+                    .await
+            }
+            Self::Show { tenant, id } => {
+                let details: api::KekDetails = client.get(&format!("{tenant}/keks/{id}"), &()).await?;
+                client.show(&details, described)
             }
             Self::Probe { tenant, provider, key } => {
                 let ask = api::RegisterKek { provider, key };
@@ -138,54 +137,33 @@ impl Kek {
                 let kek: api::Kek = because.post(client, "enable").await?;
                 client.show(&kek, |kek| kek.state.clone())
             }
-            Self::Destroy(because) => {
-                let asked: api::Destruction = because.post(client, "destructions").await?;
-                client.show(&asked, requested)
-            }
-            Self::Destructions { tenant } => {
-                client.list(&format!("{tenant}/destructions"), DESTRUCTIONS, destruction).await
-            }
-            Self::Confirm { tenant, id, records } => {
-                let ask = api::ConfirmDestruction { records };
-                let done: api::Destroyed = client.post(&format!("{tenant}/destructions/{id}/confirm"), &ask).await?;
-                client.show(&done, |done| {
-                    let api::Destroyed { lost, kept, restores_ended, .. } = done;
-                    format!("destroyed: {lost} records lost, {kept} kept, {restores_ended} open restores ended")
-                })
-            }
-            Self::Cancel { tenant, id } => {
-                let order: api::Destruction =
-                    client.post(&format!("{tenant}/destructions/{id}/cancel"), &serde_json::json!({})).await?;
-                client.show(&order, |order| order.state.clone())
-            }
+            Self::Destruction(destruction) => destruction.run(client).await,
         }
     }
+}
+
+fn described(details: &api::KekDetails) -> String {
+    let api::KekDetails { kek, holdings, stale } = details;
+    let line = |held: &api::KekHoldings| format!("\n{} version {}: {} records", held.slot, held.version, held.records);
+    let api::Kek { id, provider, key, version, state, .. } = kek;
+    format!(
+        "{id} {provider} {key}: {state}, {}, version {version}, {stale} records under an older one{}",
+        health(kek),
+        holdings.iter().map(line).collect::<String>()
+    )
+}
+
+fn health(kek: &api::Kek) -> String {
+    kek.health.as_ref().map_or_else(
+        || "untested".into(),
+        |health| {
+            let reason = health.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("{}{reason} since {}", health.state, output::time(health.since))
+        },
+    )
 }
 
 fn tried(probe: &api::Probe) -> String {
     let line = |step: &api::ProbeStep| format!("{}: {} ({})", step.call, step.outcome, step.permission);
     probe.steps.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn requested(asked: &api::Destruction) -> String {
-    let api::Destruction { id, lost, kept, expires_at, .. } = asked;
-    let warning = match asked.wraps_new_records {
-        Some(true) => {
-            "\nnew records go under this KEK: protect the tenant with others first, or nothing can be wrapped"
-        }
-        Some(false) | None => "",
-    };
-    let until = output::time(*expires_at);
-    format!(
-        "{lost} records will be lost, {kept} stay openable; before {until} another administrator runs:\n\
-         keyfold admin kek confirm TENANT {id} --records {lost}{warning}"
-    )
-}
-
-const DESTRUCTIONS: &[&str] = &["DESTRUCTION", "KEK", "STATE", "LOST", "KEPT", "ASKED BY", "BEFORE", "REASON"];
-
-fn destruction(order: &api::Destruction) -> Vec<String> {
-    let api::Destruction { id, kek, reason, requested_by, state, lost, kept, expires_at, .. } = order.clone();
-    let (lost, kept) = (lost.to_string(), kept.to_string());
-    vec![id.to_string(), kek.to_string(), state, lost, kept, requested_by, output::time(expires_at), reason]
 }

@@ -1,6 +1,7 @@
 //! The life of a KEK, as administrators lead it.
 
 pub mod destroy;
+pub mod health;
 
 use super::admin::{proposal, require_tenant};
 use super::revoke::Revoked;
