@@ -32,10 +32,11 @@ pub(super) async fn keks_of(broker: &Broker, protection: Option<Protection>) -> 
 }
 
 /// The event with the KEKs that it is about, the one that comes first with its version.
-pub(super) fn name_keks<'k>(event: Event, keks: impl Iterator<Item = &'k Kek> + Clone) -> Event {
-    let Some(version) = keks.clone().next().map(|kek| kek.version) else { return event };
-    let join = |of: fn(&Kek) -> String| keks.clone().map(of).collect::<Vec<_>>().join(" ");
-    event.kek(join(|kek| kek.id.to_string()), version).provider(join(|kek| kek.provider.clone()))
+pub(super) fn name_keks<'k>(event: Event, keks: impl IntoIterator<Item = &'k Kek>) -> Event {
+    let keks: Vec<&Kek> = keks.into_iter().collect();
+    let Some(first) = keks.first() else { return event };
+    let join = |of: fn(&Kek) -> String| keks.iter().map(|kek| of(kek)).collect::<Vec<_>>().join(" ");
+    event.kek(join(|kek| kek.id.to_string()), first.version).provider(join(|kek| kek.provider.clone()))
 }
 
 /// What a record's wrapping secret is bound to.

@@ -207,7 +207,7 @@ impl Restoring {
 /// Restores one key. Panics when it is not the right one.
 async fn restore(device: &mut Device, kind: &Kind) -> Result<(), device::Error> {
     let selection = Selection::Kinds(vec![kind.clone()]);
-    let mut pending = device.restore(RestoreRequest { selection, reason: "test".parse().unwrap() }).await?;
+    let pending = device.restore(RestoreRequest { selection, reason: "test".parse().unwrap() }).await?;
     let keys = pending.release(None).await?;
     assert!(keys.len() == 1 && keys[0].material.matches(kind.as_str().as_bytes()), "{kind:?}");
     pending.acknowledge().await

@@ -51,7 +51,7 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
         Ok(sealed) => sealed,
         Err(error) => return Err(abort(&attempt, &request, event, error).await),
     };
-    let mut released = protect::name_keks(event, by.into_iter()).exposure(Exposure::SealedToDevice);
+    let mut released = protect::name_keks(event, by).exposure(Exposure::SealedToDevice);
     released.kind = Kind::RestoreReleased;
     let finish = attempt.unspent(Change::FinishRelease(request, sealed), released);
     let committed = broker.committer.commit(finish).await?;
