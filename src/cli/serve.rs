@@ -60,9 +60,6 @@ impl Serve {
 
 fn log_to_stderr(json: bool) {
     let filter = EnvFilter::try_from_env("KEYFOLD_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    // At `trace`, AWS's library writes whole requests and answers: plaintexts are in them.
-    let guard = "aws_smithy_runtime::client::orchestrator=debug".parse();
-    let filter = filter.add_directive(guard.expect("invariant: a target and a level"));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if json { format.json().init() } else { format.with_ansi(false).init() }
 }
