@@ -4,6 +4,7 @@ use crate::harness::{Broker, Raw, TENANT, outcomes};
 use crate::keks::{further_kek, kek, step, told};
 use serde_json::{Value, json};
 use std::fs;
+use std::time::Instant;
 
 async fn start() -> (Broker, String, Raw) {
     let broker = Broker::start_with(|config| Broker::with_two_administrators(&config)).await;
@@ -155,4 +156,38 @@ async fn a_standby_takes_the_place_of_a_destroyed_kek_and_a_share_goes_with_the_
     broker.revoke(TENANT, "kek", Some(&standby)).await;
     broker.admin_ok(&protection, json!({"kek": third, "standby_kek": further_kek(&broker, "fourth").await})).await;
     device.backup("either", 2, b"any key").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_records_go_in_one_transaction() {
+    let (broker, vkey, device) = start().await;
+    device.backup("identity", 1, b"any key").await;
+    let doomed = kek(&broker, TENANT).await;
+    // In no order, so that the database has to move rows about: a moved row may leave a copy behind.
+    broker
+        .sql(
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
+             INSERT INTO records SELECT printf('%08x-0000-7000-8000-%012x', random() & 0xffffffff, n), r.tenant, r.user_id,
+               'archive', n, r.device, r.suite, r.commitment, CAST('trace of a bundle' || hex(randomblob(100)) AS BLOB),
+               r.leaf_index, r.created_at FROM n, records r WHERE r.kind = 'identity'",
+        )
+        .await;
+    broker
+        .sql(
+            "INSERT INTO wraps SELECT r.id, 'whole', w.kek, w.kek_version, w.vendor_version,
+               CAST('trace of a wrap' || hex(randomblob(40)) AS BLOB) FROM records r, wraps w WHERE r.kind = 'archive'",
+        )
+        .await;
+    let (order, asked) = request(&broker, &doomed).await;
+    assert_eq!((&asked["lost"], &asked["kept"]), (&json!(100_001), &json!(0)));
+    let started = Instant::now();
+    let (status, done) = confirm(&broker, &order, 100_001).await;
+    eprintln!("100,001 records destroyed in {:?}", started.elapsed());
+    assert_eq!((status, &done["lost"]), (201, &json!(100_001)), "{done}");
+    assert_eq!(broker.sql("SELECT CAST(COUNT(*) AS TEXT) FROM wraps").await.unwrap(), "0");
+    let kept = "SELECT CAST(COUNT(*) AS TEXT) FROM records WHERE bundle = CAST('' AS BLOB)";
+    assert_eq!(broker.sql(kept).await.unwrap(), "100001", "rows stay, bundles do not");
+    let traces = ["trace of a bundle", "trace of a wrap"].map(|trace| trace.as_bytes().to_vec());
+    assert_eq!(found(&broker, &traces), 0);
+    assert_eq!(outcomes(&broker.verified_log(TENANT, &vkey), "kek.destroyed"), ["ok"]);
 }
