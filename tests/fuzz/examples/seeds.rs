@@ -4,9 +4,14 @@
 //! `cargo run --manifest-path tests/fuzz/Cargo.toml --example seeds`
 
 use audit::{event::Kind, receipt::Receipt, tile::push_entry, tree::Edge};
-use keyfold_fuzz::{MESSAGES, context, event_key, log_key, opening_key, release, signed, wrapping_secret};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey, PublicEncryptingKey};
+use keyfold_fuzz::{
+    MESSAGES, context, event_key, import_parameters, log_key, opening_key, release, signed, wrapping_secret,
+};
 use policies::PolicySet;
 use protocol::{
+    ceremony::{OaepHash, Parameters, WrappingMechanism},
     encoding::to_base64url,
     jws::DeviceKey,
     sealing::{Info, seal},
@@ -26,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("policy", "default", PolicySet::default_set().text())?;
     write("policy", "permit", r#"@id("all") permit (principal, action, resource) when { context.now > 0 };"#)?;
     keystore()?;
+    ceremony()?;
     write("device_state", "state", tagged(1, device_state().to_string()))?;
     Ok(())
 }
@@ -181,6 +187,20 @@ fn keystore() -> Result<(), Box<dyn Error>> {
     write("keystore", "enabled", good.replace(r#""state": "disabled""#, r#""state": "enabled""#))?;
     write("keystore", "renamed", good.replace(r#""first""#, r#""third""#).replace(r#""second""#, r#""first""#))?;
     write("keystore", "good", good)
+}
+
+/// Parameters of both mechanisms, material, and the wrapping key alone.
+fn ceremony() -> Result<(), Box<dyn Error>> {
+    let key: PublicEncryptingKey = PrivateDecryptingKey::generate(KeySize::Rsa2048)?.public_key();
+    let key: PublicKeyX509Der<'_> = key.as_der()?;
+    let parameters = import_parameters(key.as_ref());
+    let mut direct = Parameters { mechanism: WrappingMechanism::RsaOaep, hash: OaepHash::Sha1, ..parameters.clone() };
+    direct.expires_at = Some(4_000_000_000_000);
+    let material = parameters.confirm(&parameters.fingerprint(), 0)?.wrap(&Secret::copied_from(&[7; 32]))?;
+    write("ceremony", "parameters", tagged(0, serde_json::to_vec(&parameters)?))?;
+    write("ceremony", "direct", tagged(0, serde_json::to_vec(&direct)?))?;
+    write("ceremony", "material", tagged(1, serde_json::to_vec(&material)?))?;
+    write("ceremony", "key", tagged(2, key.as_ref()))
 }
 
 fn device_state() -> Value {

@@ -7,7 +7,8 @@ use audit::{
     note::LogKey,
 };
 use protocol::{
-    encoding::{Malformed, from_json},
+    ceremony::{OaepHash, Parameters, WrappingMechanism},
+    encoding::{Base64Url, Malformed, from_json},
     messages::{
         Acknowledge, DeviceStatus, Enrol, Enrolled, OpenRestore, Problem, RecordList, Release, Released, RestoreOpened,
         Wrap, Wrapped,
@@ -86,6 +87,21 @@ pub fn opening_key() -> OpeningKey {
     OpeningKey::from_seed(&Secret::copied_from(&[4; 32])).expect("invariant: a seed has 32 bytes")
 }
 
+/// Parameters of a ceremony with this wrapping key.
+#[must_use]
+pub fn import_parameters(wrapping_key: &[u8]) -> Parameters {
+    Parameters {
+        tenant: "acme".parse().expect("invariant: a tenant's id"),
+        provider: "hsm".parse().expect("invariant: a printable text"),
+        key: "customer-key".parse().expect("invariant: a printable text"),
+        wrapping_key: Base64Url(wrapping_key.to_vec()),
+        mechanism: WrappingMechanism::RsaAesKeyWrap,
+        hash: OaepHash::Sha256,
+        token: Base64Url(Vec::new()),
+        expires_at: None,
+    }
+}
+
 /// Reads a message.
 pub type Reader = fn(&[u8]) -> Result<(), Malformed>;
 
@@ -119,7 +135,7 @@ fn reread_answer<T: Serialize + DeserializeOwned>(json: &[u8]) -> Result<(), Mal
 }
 
 /// What is read and written again says the same when it is read once more.
-fn reread<T: Serialize + DeserializeOwned>(json: &[u8]) -> Result<Map<String, Value>, Malformed> {
+pub fn reread<T: Serialize + DeserializeOwned>(json: &[u8]) -> Result<Map<String, Value>, Malformed> {
     let message: T = from_json(json)?;
     let written = serde_json::to_vec(&message).expect("a message is JSON");
     let again: T = from_json(&written).expect("a message that was written is a message");
