@@ -7,6 +7,8 @@ use crate::load::Operation;
 use crate::process::Server;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Request;
+use providers::openbao::{Login, Options};
+use secret::Secret;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+const KEY_TYPE: &str = "aes256-gcm96";
 /// The payload of a Keyfold record, and its context.
 const PAYLOAD: [u8; 64] = [7; 64];
 const CONTEXT: [u8; 32] = [9; 32];
@@ -25,10 +28,14 @@ pub struct Bao {
     endpoint: Endpoint,
     token: String,
     ciphertext: String,
-    _folder: TempDir,
+    ca: PathBuf,
+    folder: TempDir,
 }
 
 impl Bao {
+    /// The name of its first key.
+    pub const KEY: &str = "kek";
+
     /// Starts it below `folder`, unsealed, with one AES-256-GCM key; the certificate `tls.pem`, `tls.key` and its
     /// authority `ca.pem` are taken from `certificates`.
     pub async fn start(program: &Path, folder: &Path, certificates: &Path) -> Result<Self, Failure> {
@@ -40,11 +47,42 @@ impl Bao {
         let mut command = Command::new(program);
         command.arg("server").arg("-config").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
         let mut server = Server::start(&mut command)?;
-        let endpoint = Endpoint::new(port, &certificates.join("ca.pem"))?;
+        let ca = certificates.canonicalize()?.join("ca.pem");
+        let endpoint = Endpoint::new(port, &ca)?;
         let mut connection = listening(&endpoint, &mut server).await?;
         let token = unseal(&mut connection).await?;
         let ciphertext = first_ciphertext(&mut connection, &token).await?;
-        Ok(Self { server, endpoint, token, ciphertext, _folder: home })
+        Ok(Self { server, endpoint, token, ciphertext, ca, folder: home })
+    }
+
+    /// Makes another key of the same kind.
+    pub async fn add_key(&self, name: &str) -> Result<(), Failure> {
+        let mut connection = self.endpoint.connect().await?;
+        ask(&mut connection, &self.token, &format!("transit/keys/{name}"), json!({"type": KEY_TYPE})).await.map(drop)
+    }
+
+    /// The provider `name` of a broker's configuration, with these `settings`, lines of TOML.
+    pub fn section(&self, name: &str, settings: &str) -> Result<String, Failure> {
+        let token = self.folder.path().join("token");
+        fs::write(&token, &self.token)?;
+        Ok(format!(
+            "\n[providers.{name}]\ntype = \"openbao\"\naddress = \"{}\"\nca = \"{}\"\n\
+             login = {{ method = \"token\", token = {{ file = \"{}\" }} }}\n{settings}\n",
+            self.endpoint.url(),
+            self.ca.display(),
+            token.display()
+        ))
+    }
+
+    /// The room of the same.
+    pub fn options(&self) -> Result<Options, Failure> {
+        Ok(Options {
+            address: self.endpoint.url(),
+            mount: "transit".into(),
+            namespace: None,
+            login: Login::Token(Secret::copied_from(self.token.as_bytes())),
+            ca_pem: Some(fs::read(&self.ca)?),
+        })
     }
 
     /// `count` clients that decrypt, each on a connection of its own.
@@ -117,7 +155,7 @@ async fn first_ciphertext(connection: &mut Connection, token: &str) -> Result<St
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    ask(connection, token, "transit/keys/kek", json!({"type": "aes256-gcm96"})).await?;
+    ask(connection, token, &format!("transit/keys/{}", Bao::KEY), json!({"type": KEY_TYPE})).await?;
     let plaintext = json!({"plaintext": STANDARD.encode(PAYLOAD), "associated_data": STANDARD.encode(CONTEXT)});
     let encrypted = ask(connection, token, "transit/encrypt/kek", plaintext).await?;
     Ok(encrypted["data"]["ciphertext"].as_str().ok_or("no ciphertext")?.into())

@@ -4,7 +4,6 @@ use crate::Failure;
 use crate::device::Device;
 use crate::https::{Connection, Endpoint};
 use crate::process::Server;
-use crate::token::Token;
 use http::Request;
 use serde_json::{Value, json};
 use std::fs;
@@ -31,27 +30,21 @@ pub struct Broker {
     installation: Installation,
     endpoint: Endpoint,
     folder: TempDir,
-    token: Option<Token>,
 }
 
 impl Broker {
-    /// A new broker on the embedded defaults with rates that stop nobody; with a second provider, `hsm`, where `token`
-    /// is one.
-    pub async fn start(installation: &Installation, token: Option<Token>) -> Result<Self, Failure> {
-        let folder = TempDir::new_in(&installation.folder)?;
+    /// A new broker on the embedded defaults with rates that stop nobody, and with these sections besides: further
+    /// providers, which must outlive it.
+    pub async fn start(installation: &Installation, sections: &str) -> Result<Self, Failure> {
         let port = free_port()?;
+        let folder = initialised(installation, port)?;
         let dir = folder.path().join("kf");
-        let init = |command: &mut Command| {
-            command.arg("init").arg(&dir).args(["--port", &port.to_string()]).stdout(Stdio::null());
-        };
-        run(&installation.keyfold, init)?;
         let config = dir.join("keyfold.toml");
         let rates = "\n[rates]\ndevice_per_second = 1000000\ntenant_per_second = 1000000\n";
-        let provider = token.as_ref().map(Token::provider).unwrap_or_default();
-        fs::write(&config, fs::read_to_string(&config)? + rates + &provider)?;
+        fs::write(&config, fs::read_to_string(&config)? + rates + sections)?;
         let endpoint = Endpoint::new(port, &dir.join("ca.pem"))?;
-        let server = serve(installation, &dir, token.as_ref())?;
-        let mut broker = Self { server, installation: installation.clone(), endpoint, folder, token };
+        let server = serve(installation, &dir)?;
+        let mut broker = Self { server, installation: installation.clone(), endpoint, folder };
         broker.ready().await?;
         Ok(broker)
     }
@@ -61,12 +54,12 @@ impl Broker {
     where
         F: Future<Output = Result<(), Failure>>,
     {
-        let Self { server, installation, endpoint, folder, token } = self;
+        let Self { server, installation, endpoint, folder } = self;
         server.stop()?;
         meanwhile(folder.path().join("kf/keyfold.db")).await?;
         let started = Instant::now();
-        let server = serve(&installation, &folder.path().join("kf"), token.as_ref())?;
-        let mut broker = Self { server, installation, endpoint, folder, token };
+        let server = serve(&installation, &folder.path().join("kf"))?;
+        let mut broker = Self { server, installation, endpoint, folder };
         broker.ready().await?;
         Ok((broker, started.elapsed()))
     }
@@ -105,12 +98,8 @@ impl Broker {
         self.tenant(tenant, "software", tenant).await
     }
 
-    /// Makes a tenant whose KEK is on the token.
-    pub async fn token_tenant(&self, tenant: &str) -> Result<(), Failure> {
-        self.tenant(tenant, "hsm", Token::KEY).await
-    }
-
-    async fn tenant(&self, tenant: &str, provider: &str, key: &str) -> Result<(), Failure> {
+    /// Makes a tenant whose KEK is this key of a provider.
+    pub async fn tenant(&self, tenant: &str, provider: &str, key: &str) -> Result<(), Failure> {
         let mut admin = self.admin().await?;
         admin.post("", &json!({"id": tenant, "name": tenant, "unattested_days": 30})).await?;
         admin.post(&format!("/{tenant}/keks"), &json!({"provider": provider, "key": key})).await?;
@@ -133,32 +122,50 @@ impl Broker {
         enrolling.join_all().await.into_iter().collect()
     }
 
-    async fn admin(&self) -> Result<Admin, Failure> {
+    /// A connection of the administrator.
+    pub async fn admin(&self) -> Result<Admin, Failure> {
         let token = fs::read_to_string(self.path("admin-token"))?;
         Ok(Admin { connection: self.endpoint.connect().await?, bearer: format!("Bearer {}", token.trim()) })
     }
 }
 
-struct Admin {
+/// Asks the admin API.
+pub struct Admin {
     connection: Connection,
     bearer: String,
 }
 
 impl Admin {
-    async fn post(&mut self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = Request::post(format!("/v1/admin/tenants{path}")).header("authorization", &self.bearer);
-        let request = request.header("content-type", "application/json");
-        Ok(serde_json::from_slice(&self.connection.send(request, serde_json::to_vec(body)?).await?.body)?)
+    /// `path` comes after `/v1/admin/tenants`.
+    pub async fn post(&mut self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = Request::post(format!("/v1/admin/tenants{path}")).header("content-type", "application/json");
+        self.send(request, serde_json::to_vec(body)?).await
+    }
+
+    /// As `post`.
+    pub async fn get(&mut self, path: &str) -> Result<Value, Failure> {
+        self.send(Request::get(format!("/v1/admin/tenants{path}")), Vec::new()).await
+    }
+
+    async fn send(&mut self, request: http::request::Builder, body: Vec<u8>) -> Result<Value, Failure> {
+        let request = request.header("authorization", &self.bearer);
+        Ok(serde_json::from_slice(&self.connection.send(request, body).await?.body)?)
     }
 }
 
-fn serve(installation: &Installation, dir: &Path, token: Option<&Token>) -> Result<Server, Failure> {
+/// What `keyfold init` makes, in the folder `kf` of a new one: configuration, keystore, certificates.
+pub fn initialised(installation: &Installation, port: u16) -> Result<TempDir, Failure> {
+    let folder = TempDir::new_in(&installation.folder)?;
+    run(&installation.keyfold, |command| {
+        command.arg("init").arg(folder.path().join("kf")).args(["--port", &port.to_string()]).stdout(Stdio::null());
+    })?;
+    Ok(folder)
+}
+
+fn serve(installation: &Installation, dir: &Path) -> Result<Server, Failure> {
     let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
     let mut command = Command::new(&installation.keyfold);
     command.args(["serve", "--json-logs", "--config"]).arg(dir.join("keyfold.toml")).stdout(Stdio::null()).stderr(log);
-    if let Some(token) = token {
-        token.enter(&mut command);
-    }
     Server::start(&mut command)
 }
 

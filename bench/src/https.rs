@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -47,9 +48,7 @@ impl Endpoint {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.set_nodelay(true)?;
         let stream = TlsConnector::from(self.tls.clone()).connect(ServerName::try_from(HOST)?, stream).await?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Connection(sender))
+        Connection::over(stream).await
     }
 }
 
@@ -65,6 +64,18 @@ pub struct Answer {
 }
 
 impl Connection {
+    /// Without TLS, to `http://host:port` on the loopback: the setting up of an emulator.
+    pub async fn plain(url: &str) -> Result<Self, Failure> {
+        let address = url.strip_prefix("http://").ok_or("not an address of plain HTTP")?;
+        Self::over(TcpStream::connect(address).await?).await
+    }
+
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Failure> {
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self(sender))
+    }
+
     /// Sends a request and reads the answer; any status but 2xx is a failure.
     pub async fn send(&mut self, request: http::request::Builder, body: Vec<u8>) -> Result<Answer, Failure> {
         let request: Request<_> = request.header(header::HOST, HOST).body(Full::from(body))?;

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use serde::Serialize;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -38,6 +39,40 @@ impl Machine {
             fdatasync_p50_ms: synced[50],
             fdatasync_p90_ms: synced[90],
         })
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cores, cpu, kernel, memory_mib, fdatasync_p50_ms, fdatasync_p90_ms } = self;
+        write!(
+            f,
+            "{cores} cores for servers and load generator together ({cpu}), {memory_mib} MiB, Linux {kernel}, \
+             fdatasync {fdatasync_p50_ms:.2} ms (p90 {fdatasync_p90_ms:.2} ms)"
+        )
+    }
+}
+
+/// Ticks of all cores since the machine was started.
+#[derive(Debug, Clone, Copy)]
+pub struct CpuTime {
+    idle: u64,
+    all: u64,
+}
+
+impl CpuTime {
+    /// As `/proc/stat` has it.
+    pub fn now() -> Result<Self, Failure> {
+        let text = fs::read_to_string("/proc/stat")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("cpu ")).ok_or("no `cpu` in /proc/stat")?;
+        // user, nice, system, idle, iowait, irq, softirq, steal; what follows is counted in user and nice already.
+        let ticks = line.split_whitespace().take(8).map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+        Ok(Self { idle: ticks.iter().skip(3).take(2).sum(), all: ticks.iter().sum() })
+    }
+
+    /// The share of all cores that was in use, by whomever, since `earlier`: 0 to 1.
+    pub fn busy_since(self, earlier: Self) -> f64 {
+        1.0 - (self.idle - earlier.idle) as f64 / (self.all - earlier.all).max(1) as f64
     }
 }
 

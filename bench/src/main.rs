@@ -1,4 +1,5 @@
 //! `keyfold-bench [full]`: what a release build of the broker does on this machine, against OpenBao in the same run.
+//! `keyfold-bench providers [seconds]`: restores through each provider against its own rate, with loads of so long.
 //!
 //! `KEYFOLD_BIN` names the broker's program (`target/release/keyfold` otherwise), `KEYFOLD_BAO` OpenBao's. Databases and
 //! results are below `target/bench/`, whose disk is the one measured. `full` adds a database of a million records.
@@ -6,12 +7,14 @@
 mod bao;
 mod broker;
 mod device;
+mod devices;
 mod fill;
 mod https;
 mod load;
 mod machine;
 mod process;
 mod report;
+mod rooms;
 mod scenarios;
 mod token;
 
@@ -21,6 +24,9 @@ use report::{Report, say};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fs};
+
+/// Of a load on a provider, where nothing else is asked for.
+const SECONDS: u64 = 6;
 
 /// The bench could not be run to its end.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -37,33 +43,42 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let full = match env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [word] if word == "full" => true,
-        [..] => return Err("usage: keyfold-bench [full]".into()),
-    };
+    let words: Vec<_> = env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => broker_alone(false).await,
+        ["full"] => broker_alone(true).await,
+        ["providers"] => providers(SECONDS).await,
+        ["providers", seconds] => providers(seconds.parse()?).await,
+        [..] => Err("usage: keyfold-bench [full | providers [seconds]]".into()),
+    }
+}
+
+/// The broker's program, and the folder that is measured.
+fn installation() -> Result<Installation, Failure> {
     let keyfold = env::var_os("KEYFOLD_BIN").map_or_else(|| "target/release/keyfold".into(), PathBuf::from);
     let folder = PathBuf::from("target/bench");
     fs::create_dir_all(&folder)?;
-    let installation = Installation { keyfold: keyfold.canonicalize()?, folder: folder.canonicalize()? };
-    let bao = bao::program();
+    Ok(Installation { keyfold: keyfold.canonicalize()?, folder: folder.canonicalize()? })
+}
 
-    let machine = Machine::look(&folder)?;
-    say(&format!(
-        "{} cores for servers and load generator together ({}), {} MiB, Linux {}, fdatasync {:.2} ms (p90 {:.2} ms)",
-        machine.cores,
-        machine.cpu,
-        machine.memory_mib,
-        machine.kernel,
-        machine.fdatasync_p50_ms,
-        machine.fdatasync_p90_ms
-    ))?;
+async fn providers(seconds: u64) -> Result<(), Failure> {
+    let installation = installation()?;
+    let machine = Machine::look(&installation.folder)?;
+    say(&machine.to_string())?;
+    let path = rooms::measure(installation, bao::program(), machine, seconds).await?;
+    say(&format!("written to {}", path.display()))
+}
+
+async fn broker_alone(full: bool) -> Result<(), Failure> {
+    let (installation, bao) = (installation()?, bao::program());
+    let machine = Machine::look(&installation.folder)?;
+    say(&machine.to_string())?;
     let mut report = Report::new(machine, format!("{} transit decrypt", bao::version(&bao)?))?;
     scenarios::throughput(&installation, &bao, &mut report).await?;
     report.footprint = Some(scenarios::footprint(&installation).await?);
     if full {
         report.growth = scenarios::growth(&installation).await?;
     }
-    let path = report.finish(&folder)?;
+    let path = report.finish(&installation.folder)?;
     say(&format!("written to {}", path.display()))
 }

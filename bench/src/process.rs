@@ -33,6 +33,19 @@ impl Server {
         if status.success() { Ok(()) } else { Err(format!("the server ended with {status}").into()) }
     }
 
+    /// The JSON that its output begins with; the command must pipe it.
+    pub fn first_json(&mut self) -> Result<serde_json::Value, Failure> {
+        let output = self.0.stdout.take().ok_or("its output is not piped")?;
+        let first = serde_json::Deserializer::from_reader(output).into_iter().next();
+        Ok(first.ok_or("it says nothing")??)
+    }
+
+    /// Its child processes, as `/proc` calls them.
+    pub fn children(&self) -> Result<Vec<String>, Failure> {
+        let processes = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(processes.filter(|id| stat(id).is_ok_and(|fields| fields.get(1) == Some(&self.id()))).collect())
+    }
+
     /// What `/proc` calls it.
     pub fn id(&self) -> String {
         self.0.id().to_string()
@@ -56,9 +69,19 @@ impl Drop for Server {
 
 /// User and system time that a process has used so far; `id` is a process id or `self`.
 pub fn cpu_time(id: &str) -> Result<Duration, Failure> {
+    // Fields 14 and 15.
+    let ticks = stat(id)?.iter().skip(11).take(2).map(|field| field.parse::<u64>()).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_secs(1) * u32::try_from(ticks)? / u32::try_from(rustix::param::clock_ticks_per_second())?)
+}
+
+/// Whether a process is there, and no zombie.
+pub fn lives(id: &str) -> bool {
+    stat(id).is_ok_and(|fields| fields.first().is_some_and(|state| state != "Z" && state != "X"))
+}
+
+/// The fields of `/proc/PID/stat` from the third, the state, which is the first after the name.
+fn stat(id: &str) -> Result<Vec<String>, Failure> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
     let (_, fields) = stat.rsplit_once(") ").ok_or("no fields in /proc/PID/stat")?;
-    // `utime` and `stime` are fields 14 and 15; the state, field 3, is the first after the name.
-    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-    Ok(Duration::from_secs(1) * u32::try_from(ticks)? / u32::try_from(rustix::param::clock_ticks_per_second())?)
+    Ok(fields.split(' ').map(str::to_owned).collect())
 }

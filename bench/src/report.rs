@@ -97,9 +97,9 @@ impl Report {
             load.server,
             load.operation,
             load.clients,
-            load.per_second,
-            load.p50_ms,
-            load.p99_ms,
+            load.rate.per_second,
+            load.rate.p50_ms,
+            load.rate.p99_ms,
             load.server_cpu_us,
             load.client_cpu_us
         ))?;
@@ -114,7 +114,7 @@ impl Report {
         let ratios = restores.filter_map(|load| {
             let theirs = of(load.clients)?;
             let cpu = load.server_cpu_us / theirs.server_cpu_us;
-            let per_second = load.per_second / theirs.per_second;
+            let per_second = load.rate.per_second / theirs.rate.per_second;
             Some(Ratio { server: load.server, clients: load.clients, cpu, per_second })
         });
         self.ratios = ratios.collect();

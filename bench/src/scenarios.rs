@@ -3,15 +3,15 @@
 use crate::Failure;
 use crate::bao::Bao;
 use crate::broker::{Broker, Installation};
-use crate::device::{Device, Questions, ReceiveKeys, Restores, Wraps};
+use crate::device::{Device, Questions, Wraps};
+use crate::devices::{backed_up, restoring};
 use crate::fill::fill;
 use crate::load;
 use crate::report::{Footprint, Growth, Leaves, Report};
-use crate::token::Token;
+use crate::token::{self, Token};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use tokio::task::JoinSet;
 
 /// Closed loops at the same time.
 const CLIENTS: [usize; 3] = [1, 16, 64];
@@ -34,7 +34,8 @@ const BASELINE: &str = "OpenBao";
 pub async fn throughput(installation: &Installation, bao: &Path, report: &mut Report) -> Result<(), Failure> {
     let token = Token::make(&installation.folder)?;
     let has_token = token.is_some();
-    let broker = Broker::start(installation, token).await?;
+    let hsm = token.as_ref().map(|token| token.section("hsm", Path::new(token::MODULE), "")).unwrap_or_default();
+    let broker = Broker::start(installation, &hsm).await?;
     let bao = Bao::start(bao, &installation.folder, &broker.path("")).await?;
     for tenant in ["restores", "backups"] {
         broker.software_tenant(tenant).await?;
@@ -42,7 +43,7 @@ pub async fn throughput(installation: &Installation, bao: &Path, report: &mut Re
     let mut restoring = backed_up(broker.devices("restores", MOST_CLIENTS).await?, &[KIND.into()]).await?;
     let mut on_token = Vec::new();
     if has_token {
-        broker.token_tenant("softhsm").await?;
+        broker.tenant("softhsm", "hsm", Token::KEY).await?;
         on_token = backed_up(broker.devices("softhsm", CLIENTS[2]).await?, &[KIND.into()]).await?;
     }
     let mut wrapping = broker.devices("backups", CLIENTS[2]).await?;
@@ -61,21 +62,6 @@ pub async fn throughput(installation: &Installation, bao: &Path, report: &mut Re
     Ok(())
 }
 
-/// Each device backs up each kind.
-async fn backed_up(devices: Vec<Device>, kinds: &[String]) -> Result<Vec<Device>, Failure> {
-    let mut backing_up = JoinSet::new();
-    for mut device in devices {
-        let kinds = kinds.to_vec();
-        backing_up.spawn(async move {
-            for kind in &kinds {
-                device.back_up(kind).await?;
-            }
-            Ok(device)
-        });
-    }
-    backing_up.join_all().await.into_iter().collect()
-}
-
 /// As many of the devices as there are to be clients restore; all are given back.
 async fn restores(
     server: &'static str,
@@ -87,28 +73,6 @@ async fn restores(
     let (measured, loops) = load::run((server, "restore"), &broker.server, loops, SECONDS).await?;
     devices.extend(loops.into_iter().map(|restores| restores.device));
     Ok(measured)
-}
-
-/// The loops of these devices, connected anew, with so many keys made before; each begins with another kind.
-async fn restoring(
-    broker: &Broker,
-    devices: impl Iterator<Item = Device>,
-    kinds: &[String],
-    keys: usize,
-) -> Result<Vec<Restores>, Failure> {
-    let keys = ReceiveKeys::make(keys);
-    let devices = connected(broker, devices).await?.into_iter().enumerate();
-    Ok(devices.map(|(done, device)| Restores { device, kinds: kinds.to_vec(), keys: keys.clone(), done }).collect())
-}
-
-/// The broker ends connections that are idle for some seconds.
-async fn connected(broker: &Broker, devices: impl Iterator<Item = Device>) -> Result<Vec<Device>, Failure> {
-    let mut connected = Vec::new();
-    for mut device in devices {
-        device.reconnect(broker.endpoint()).await?;
-        connected.push(device);
-    }
-    Ok(connected)
 }
 
 async fn wraps(broker: &Broker, devices: &mut Vec<Device>, clients: usize) -> Result<load::Measured, Failure> {
@@ -130,7 +94,7 @@ async fn questions(broker: &Broker, devices: Vec<Device>) -> Result<f64, Failure
     let loops = restoring(broker, devices.into_iter(), &[KIND.into()], 3 * KEYS).await?;
     let loops = loops.into_iter().map(Questions).collect();
     let asked = load::run((SOFTWARE, "question"), &broker.server, loops, SECONDS).await?.0;
-    Ok(asked.per_second)
+    Ok(asked.rate.per_second)
 }
 
 fn committer(installation: &Installation) -> Result<f64, Failure> {
@@ -142,7 +106,7 @@ fn committer(installation: &Installation) -> Result<f64, Failure> {
 
 /// How soon a broker is ready, and how much memory it holds.
 pub async fn footprint(installation: &Installation) -> Result<Footprint, Failure> {
-    let mut broker = Broker::start(installation, None).await?;
+    let mut broker = Broker::start(installation, "").await?;
     let mut ready_ms = Vec::new();
     for _ in 0..10 {
         let (again, took) = broker.restart(|_| async { Ok(()) }).await?;
@@ -177,8 +141,8 @@ pub async fn growth(installation: &Installation) -> Result<Vec<Growth>, Failure>
     const LARGE: i64 = 1_000_000;
     const USERS: usize = 20;
     let kinds: Vec<String> = (0..SMALL / USERS as i64).map(|number| format!("kind-{number}")).collect();
-    let mut small = filled(Broker::start(installation, None).await?, USERS, &kinds, SMALL).await?;
-    let mut large = filled(Broker::start(installation, None).await?, USERS, &kinds, LARGE).await?;
+    let mut small = filled(Broker::start(installation, "").await?, USERS, &kinds, SMALL).await?;
+    let mut large = filled(Broker::start(installation, "").await?, USERS, &kinds, LARGE).await?;
     let mut growth = Vec::new();
     for clients in [1, USERS] {
         let mut medians = [Vec::new(), Vec::new()];
@@ -203,5 +167,5 @@ async fn median(
     let loops = restoring(broker, devices.drain(..clients), kinds, KEYS).await?;
     let (measured, loops) = load::run((SOFTWARE, "restore"), &broker.server, loops, SECONDS).await?;
     devices.extend(loops.into_iter().map(|restores| restores.device));
-    Ok(measured.p50_ms)
+    Ok(measured.rate.p50_ms)
 }

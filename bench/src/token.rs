@@ -2,12 +2,16 @@
 
 use crate::Failure;
 use crate::broker::run;
+use providers::pkcs11::{Options, Program, TokenUri};
+use secret::Secret;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+/// SoftHSM2, where Debian puts it.
+pub const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const LABEL: &str = "keyfold-bench";
 const PIN: &str = "1234";
 
@@ -33,28 +37,55 @@ impl Token {
             let options = ["--init-token", "--free", "--label", LABEL, "--so-pin", "12345678", "--pin", PIN];
             command.args(options).stdout(Stdio::null());
         })?;
-        run(Path::new("pkcs11-tool"), |command| {
-            token.enter(command);
-            command.args(["--module", MODULE, "--token-label", LABEL, "--login", "--pin", PIN, "--keygen"]);
-            command.args(["--key-type", "AES:32", "--label", Self::KEY, "--usage-wrap"]);
-            // It complains that it cannot show the key that it has made.
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-        })?;
+        token.add_key(Self::KEY)?;
         Ok(Some(token))
     }
 
-    /// Lets a program see this token and no other.
-    pub fn enter(&self, command: &mut Command) {
-        command.env("SOFTHSM2_CONF", self.0.path().join("softhsm2.conf"));
+    /// Makes another wrapping key.
+    pub fn add_key(&self, label: &str) -> Result<(), Failure> {
+        run(Path::new("pkcs11-tool"), |command| {
+            self.enter(command);
+            command.args(["--module", MODULE, "--token-label", LABEL, "--login", "--pin", PIN, "--keygen"]);
+            command.args(["--key-type", "AES:32", "--label", label, "--usage-wrap"]);
+            // It complains that it cannot show the key that it has made.
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        })
     }
 
-    /// The part of the broker's configuration that names it.
-    pub fn provider(&self) -> String {
-        let pin = self.0.path().join("pin");
+    /// Lets a program see this token and no other.
+    fn enter(&self, command: &mut Command) {
+        command.env("SOFTHSM2_CONF", self.settings());
+    }
+
+    /// SoftHSM2's own configuration.
+    fn settings(&self) -> PathBuf {
+        self.0.path().join("softhsm2.conf")
+    }
+
+    /// The provider `name` of a broker's configuration, by this module and with these `settings`, lines of TOML. Ends
+    /// within the table of the module's environment.
+    pub fn section(&self, name: &str, module: &Path, settings: &str) -> String {
         format!(
-            "\n[providers.hsm]\ntype = \"pkcs11\"\nmodule = \"{MODULE}\"\ntoken = \"{LABEL}\"\n\
-             pin = {{ file = \"{}\" }}\n",
-            pin.display()
+            "\n[providers.{name}]\ntype = \"pkcs11\"\nmodule = \"{}\"\ntoken = \"{LABEL}\"\n\
+             pin = {{ file = \"{}\" }}\n{settings}\n[providers.{name}.environment]\nSOFTHSM2_CONF = \"{}\"\n",
+            module.display(),
+            self.0.path().join("pin").display(),
+            self.settings().display()
         )
+    }
+
+    /// The room of the same, with so many calls at a time in all; the broker's program has its worker.
+    pub fn options(&self, keyfold: &Path, workers: usize, calls: usize) -> Options {
+        Options {
+            module: MODULE.into(),
+            library_parameters: None,
+            token: TokenUri::labelled(LABEL),
+            pin: Secret::copied_from(PIN.as_bytes()),
+            worker: Program { path: keyfold.into(), arguments: vec!["pkcs11-worker".into()] },
+            environment: [("SOFTHSM2_CONF".to_owned(), self.settings().display().to_string())].into(),
+            workers,
+            sessions: calls.div_ceil(workers),
+            deadline: Duration::from_secs(3),
+        }
     }
 }
