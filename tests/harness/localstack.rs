@@ -29,6 +29,7 @@ pub struct LocalStack {
 impl LocalStack {
     /// A server that is ready; `KEYFOLD_LOCALSTACK` names the Python of its environment.
     pub async fn start() -> Self {
+        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let python = env::var("KEYFOLD_LOCALSTACK").expect("KEYFOLD_LOCALSTACK names the Python of LocalStack");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers/tests/aws_kms/localstack_kms.py");
         let folder = TempDir::new().unwrap();
