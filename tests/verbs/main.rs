@@ -14,6 +14,7 @@ mod drill;
 mod enrol;
 mod google_kms;
 mod import;
+mod kek_commands;
 mod keks;
 mod limits;
 mod log;
