@@ -10,7 +10,7 @@ use crate::kms::{self, Kms};
 use crate::store::keks::{Kek, KekState};
 use crate::store::records::{self, RecordSummary};
 use crate::store::wraps::{self, Wrap};
-use audit::event::{Event, Kind, Outcome};
+use audit::event::{Event, Exposure, Kind, Outcome};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -112,6 +112,11 @@ impl Report {
         }
     }
 
+    fn exposure(&self) -> Exposure {
+        let opened = self.keks.values().any(|(opened, _)| *opened > 0);
+        if opened { Exposure::PlaintextInBroker } else { Exposure::None }
+    }
+
     fn described(&self) -> String {
         let Self { sampled, opened, untried, .. } = self;
         format!("{sampled} sampled, {opened} opened, {} failed, {untried} not tried", sampled - opened - untried)
@@ -120,6 +125,7 @@ impl Report {
 
 async fn record(broker: &Broker, admin: &AdminCaller, tenant: &str, report: &Report) -> Result<(), Error> {
     let event = Event::new(Kind::DrillCompleted, report.outcome()).correlation(report.id).record(report.described());
+    let event = event.exposure(report.exposure());
     broker.committer.commit_rare(proposal(tenant, admin, Rare::Note, event)).await?;
     if report.failed.is_empty() {
         return Ok(());

@@ -72,6 +72,8 @@ async fn a_drill_opens_every_wrap_and_releases_nothing() {
     let failed = "drill_failed";
     assert_eq!(outcomes(&log, "drill.completed"), ["ok", "ok", failed, failed, failed]);
     assert_eq!(outcomes(&log, "finding.raised"), [failed; 3]);
+    let drilled = log.iter().find(|event| event["evt"] == "drill.completed").unwrap();
+    assert_eq!(drilled["exposure"], "plaintext_in_broker");
     let finding = log.iter().find(|event| event["evt"] == "finding.raised").unwrap();
     assert_eq!(finding["disclosed"]["record"], altered);
     let counts = log.iter().find(|event| event["evt"] == "drill.completed").unwrap()["disclosed"]["record"].clone();
