@@ -2,7 +2,7 @@
 
 use super::gate::Applied;
 use super::keks as kek_life;
-use super::{KekStep, Proposal, rewraps};
+use super::{KekStep, Proposal, rewraps as rewrap_steps};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::store::broker_keys::{self, BrokerKey};
@@ -12,7 +12,7 @@ use crate::store::enrolment_codes::{self, EnrolmentCode};
 use crate::store::keks::{self, Kek};
 use crate::store::nonces;
 use crate::store::restores::{self, Owner};
-use crate::store::rewraps::Rewrap;
+use crate::store::rewraps::{self, Rewrap};
 use crate::store::tenants::{self, Protection, Tenant};
 use crate::store::users::{self, User};
 use crate::store::{Connection, Standing, StoreError, subjects};
@@ -138,9 +138,9 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
             kek_life::confirm_destruction(db, (tenant, *id), (actor, *stakes), now).await
         }
         Rare::CancelDestruction(id) => kek_life::cancel_destruction(db, (tenant, *id), now).await,
-        Rare::StartRewrap(rewrap) => rewraps::start(db, rewrap).await,
-        Rare::StepRewrap { id, step, reason } => rewraps::step(db, tenant, (*id, *step), (reason, now)).await,
-        Rare::CompleteRewrap(id) => rewraps::complete(db, tenant, *id, now).await,
+        Rare::StartRewrap(rewrap) => rewrap_steps::start(db, rewrap).await,
+        Rare::StepRewrap { id, step, reason } => rewrap_steps::step(db, tenant, (*id, *step), (reason, now)).await,
+        Rare::CompleteRewrap(id) => rewrap_steps::complete(db, tenant, *id, now).await,
         Rare::CreateUser(user, subject) => create_user(db, user, subject).await,
         Rare::CreateCode(code) => create_code(db, code).await,
         Rare::Enrol(code, device) => enrol(db, code, device, now).await,
@@ -214,6 +214,9 @@ async fn revoke(db: &mut Connection, tenant: &str, target: &Target, now: Timesta
     };
     if !found {
         return Ok(Err(Refusal::Unknown));
+    }
+    if *target == Target::Tenant {
+        rewraps::stop_of(db, tenant, (Refusal::TenantInactive.as_str(), now)).await?;
     }
     let ended = match target {
         Target::Tenant => restores::revoke_of(db, tenant, Owner::Tenant, now).await?,

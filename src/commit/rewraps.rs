@@ -5,7 +5,7 @@ use super::rare::{Passed, RewrapStep};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::store::rewraps::{self, Rewrap, RewrapState};
-use crate::store::{Connection, StoreError, keks, tenants, wraps};
+use crate::store::{Connection, StoreError, tenants, wraps};
 use uuid::Uuid;
 
 /// One at a time: two would wrap the same records.
@@ -43,10 +43,7 @@ pub(super) async fn complete(
 ) -> Result<Passed, StoreError> {
     let protection = tenants::find(db, tenant).await?.and_then(|tenant| tenant.protection);
     let Some(protection) = protection else { return Ok(Err(Refusal::KekMissing)) };
-    let found = keks::find_all(db, &protection.keks().collect::<Vec<_>>()).await?;
-    let version = |id: Uuid| found.iter().find(|kek| kek.id == id).map_or(0, |kek| kek.version);
-    let wanted: Vec<_> = protection.slots().map(|(slot, kek)| (slot, kek, version(kek))).collect();
-    if wraps::remaining(&wraps::census(db, tenant).await?, &wanted) > 0 {
+    if wraps::remaining(db, tenant, protection).await? > 0 {
         return Ok(Err(Refusal::RewrapIncomplete));
     }
     if rewraps::move_to(db, id, (RewrapState::Running, RewrapState::Completed), ("", now)).await? {

@@ -170,6 +170,11 @@ fn may_be_stood_in_for(failure: &ProviderError) -> bool {
     }
 }
 
+/// Whether a KEK without which the record does not open may not be used.
+pub(super) fn is_taken_away(wraps: &[(Wrap, Kek)]) -> bool {
+    wraps.iter().any(|(wrap, kek)| wrap.slot != Slot::Standby && kek.state != KekState::Active)
+}
+
 /// The KEKs that must be active for the record to be opened. One that only stands by is not needed; where it is active it
 /// may be used, and so it must stay active until the end.
 pub(super) fn needed_keks(wraps: &[(Wrap, Kek)]) -> impl Iterator<Item = Uuid> {

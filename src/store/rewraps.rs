@@ -109,6 +109,14 @@ pub(crate) async fn insert(db: &mut Connection, rewrap: &Rewrap) -> Result<(), S
     Ok(())
 }
 
+/// Ends the rewrap of a tenant that is revoked: nothing of it may be opened any more.
+pub(crate) async fn stop_of(db: &mut Connection, tenant: &str, (reason, now): (&str, i64)) -> Result<(), StoreError> {
+    let sql = "UPDATE rewraps SET state = 'stopped', reason = $1, changed_at = $2
+               WHERE tenant = $3 AND state IN ('running', 'paused')";
+    sqlx::query(sql).bind(reason).bind(now).bind(tenant).execute(db).await?;
+    Ok(())
+}
+
 /// Moves a rewrap on, if it stands where it is thought to stand.
 pub(crate) async fn move_to(
     db: &mut Connection,

@@ -1,6 +1,7 @@
 //! Table `wraps`: what opens a record, under the customer's KEKs.
 
-use super::keks::Kek;
+use super::keks::{self, Kek};
+use super::tenants::Protection;
 use super::{Connection, StoreError, column, list, parsed, placeholders, stored_words};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -138,8 +139,16 @@ pub(crate) async fn census(db: &mut Connection, tenant: &str) -> Result<Vec<Held
     sqlx::query(sql).bind(tenant).fetch_all(db).await?.iter().map(read).collect()
 }
 
-/// How many records must still be wrapped anew until every one has the wanted wraps and no other. Zero is exact.
-pub(crate) fn remaining(census: &[Held], wanted: &Wanted) -> u64 {
+/// How many of the tenant's records must still be wrapped anew until every one has the wraps that this protection asks for
+/// and no other, whatever its KEKs' states. Zero is exact.
+pub(crate) async fn remaining(db: &mut Connection, tenant: &str, protection: Protection) -> Result<u64, StoreError> {
+    let found = keks::find_all(db, &protection.keks().collect::<Vec<_>>()).await?;
+    let version = |id: Uuid| found.iter().find(|kek| kek.id == id).map_or(0, |kek| kek.version);
+    let wanted: Vec<_> = protection.slots().map(|(slot, kek)| (slot, kek, version(kek))).collect();
+    Ok(unlike(&census(db, tenant).await?, &wanted))
+}
+
+fn unlike(census: &[Held], wanted: &Wanted) -> u64 {
     let is_wanted = |held: &&Held| wanted.contains(&(held.slot, held.kek, held.kek_version));
     // Each record that can be opened has one of these, and one only.
     let all: u64 = census.iter().filter(|held| matches!(held.slot, Slot::Whole | Slot::First)).map(|h| h.records).sum();
@@ -176,7 +185,7 @@ pub(crate) async fn stale(
 
 #[cfg(test)]
 mod tests {
-    use super::{Held, Slot, remaining};
+    use super::{Held, Slot, unlike};
     use uuid::Uuid;
 
     const A: Uuid = Uuid::from_u128(1);
@@ -191,16 +200,12 @@ mod tests {
         let one = [(Slot::Whole, A, 2)];
         let both = [(Slot::First, A, 1), (Slot::Second, B, 1)];
         let either = [(Slot::Whole, A, 1), (Slot::Standby, B, 1)];
-        assert_eq!(remaining(&[], &one), 0);
-        assert_eq!(remaining(&[held(Slot::Whole, A, 2, 9)], &one), 0);
-        assert_eq!(remaining(&[held(Slot::Whole, A, 1, 4), held(Slot::Whole, A, 2, 5)], &one), 4, "an older version");
-        assert_eq!(
-            remaining(&[held(Slot::Whole, A, 2, 5), held(Slot::Standby, B, 1, 2)], &one),
-            2,
-            "a standby too many"
-        );
-        assert_eq!(remaining(&[held(Slot::Whole, A, 1, 5), held(Slot::Standby, B, 1, 2)], &either), 3);
-        assert_eq!(remaining(&[held(Slot::Whole, A, 1, 5)], &both), 5);
-        assert_eq!(remaining(&[held(Slot::First, A, 1, 5), held(Slot::Second, B, 1, 5)], &both), 0);
+        assert_eq!(unlike(&[], &one), 0);
+        assert_eq!(unlike(&[held(Slot::Whole, A, 2, 9)], &one), 0);
+        assert_eq!(unlike(&[held(Slot::Whole, A, 1, 4), held(Slot::Whole, A, 2, 5)], &one), 4, "an older version");
+        assert_eq!(unlike(&[held(Slot::Whole, A, 2, 5), held(Slot::Standby, B, 1, 2)], &one), 2, "a standby too many");
+        assert_eq!(unlike(&[held(Slot::Whole, A, 1, 5), held(Slot::Standby, B, 1, 2)], &either), 3);
+        assert_eq!(unlike(&[held(Slot::Whole, A, 1, 5)], &both), 5);
+        assert_eq!(unlike(&[held(Slot::First, A, 1, 5), held(Slot::Second, B, 1, 5)], &both), 0);
     }
 }

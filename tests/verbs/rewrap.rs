@@ -18,7 +18,11 @@ struct Scene {
 
 impl Scene {
     async fn start(further: &[&str]) -> Self {
-        let broker = Broker::start().await;
+        Self::start_with(further, |config| config).await
+    }
+
+    async fn start_with(further: &[&str], edit: impl FnOnce(String) -> String) -> Self {
+        let broker = Broker::start_with(edit).await;
         let vkey = broker.with_tenant().await;
         let first = broker.admin(&format!("/{TENANT}/keks"), None).await.1["items"][0]["id"].clone();
         let mut keks = vec![first.as_str().unwrap().to_owned()];
@@ -30,7 +34,7 @@ impl Scene {
         }
         let mut device = broker.enrol(TENANT, "alice").await;
         for kind in ["archive", "backup", "identity"] {
-            device.backup(&kind.parse().unwrap(), &Secret::copied_from(kind.as_bytes()), None).await.unwrap();
+            back_up(&mut device, kind).await;
         }
         Self { broker, vkey, device, keks }
     }
@@ -95,6 +99,10 @@ impl Scene {
         keks.sort();
         BTreeSet::from([keks])
     }
+}
+
+async fn back_up(device: &mut Device, kind: &str) {
+    device.backup(&kind.parse().unwrap(), &Secret::copied_from(kind.as_bytes()), None).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,4 +183,61 @@ async fn nothing_moves_off_a_kek_that_was_taken_away() {
     let ended = scene.ended(&scene.start_rewrap().await).await;
     assert_eq!((&ended["state"], &ended["reason"]), (&json!("paused"), &json!("kek_inactive")), "{ended}");
     assert_eq!(scene.held().await, scene.sorted(&[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kek_that_was_taken_away_is_asked_for_nothing_and_holds_up_no_other_record() {
+    let mut scene = Scene::start(&["second", "third"]).await;
+    scene.protect(json!({"kek": scene.keks[1]})).await;
+    for kind in ["later", "latest"] {
+        back_up(&mut scene.device, kind).await;
+    }
+    scene.broker.revoke(TENANT, "kek", Some(&scene.keks[0])).await;
+    scene.protect(json!({"kek": scene.keks[2]})).await;
+    let unwraps = scene.broker.unwraps().await;
+    let ended = scene.ended(&scene.start_rewrap().await).await;
+    assert_eq!((&ended["state"], &ended["reason"]), (&json!("paused"), &json!("kek_inactive")), "{ended}");
+    assert_eq!(ended["remaining"], 3, "{ended}");
+    assert_eq!(scene.held().await, BTreeSet::from([vec![scene.keks[0].clone()], vec![scene.keks[2].clone()]]));
+    assert_eq!(scene.broker.unwraps().await, unwraps + 2, "only what may be moved was opened");
+    let log = scene.broker.verified_log(TENANT, &scene.vkey);
+    assert_eq!(outcomes(&log, "rewrap.denied"), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrap_to_a_kek_that_was_disabled_meanwhile_is_shown_and_stopped() {
+    let scene = Scene::start(&["second"]).await;
+    scene.protect(json!({"kek": scene.keks[1]})).await;
+    let slow = scene.broker.admin_ok(&format!("/{TENANT}/rewraps"), json!({"per_second": 1})).await;
+    let order = json!({"reason": "test"});
+    scene.broker.admin_ok(&format!("/{TENANT}/keks/{}/disable", scene.keks[1]), order).await;
+    let ended = scene.ended(&slow).await;
+    assert_eq!((&ended["state"], &ended["reason"]), (&json!("paused"), &json!("kek_inactive")), "{ended}");
+    assert!(ended["remaining"].as_u64().is_some_and(|left| left >= 1), "{ended}");
+    let path = format!("/{TENANT}/rewraps/{}", slow["id"].as_str().unwrap());
+    assert_eq!(scene.broker.admin_ok(&path, json!({"step": "stop"})).await["state"], "stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrap_is_over_when_its_tenant_is_revoked() {
+    let scene = Scene::start(&["second"]).await;
+    scene.protect(json!({"kek": scene.keks[1]})).await;
+    let slow = scene.broker.admin_ok(&format!("/{TENANT}/rewraps"), json!({"per_second": 1})).await;
+    scene.broker.revoke(TENANT, "tenant", None).await;
+    sleep(Duration::from_secs(5)).await;
+    let log = scene.broker.verified_log(TENANT, &scene.vkey);
+    assert!(outcomes(&log, "rewrap.denied").len() <= 1, "but for the record that was under way");
+    assert_eq!(outcomes(&log, "admin.denied"), [""; 0]);
+    let ended = scene.ended(&slow).await;
+    assert_eq!((&ended["state"], &ended["reason"]), (&json!("stopped"), &json!("tenant_inactive")), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrap_gets_through_a_quota_that_is_too_small_for_its_pace() {
+    let quota = "[providers.software]\ncalls = { per_second = 20, deadline_ms = 1000 }\n";
+    let mut scene = Scene::start_with(&[], |config| config.replace("[providers.software]\n", quota)).await;
+    for number in 0..30 {
+        back_up(&mut scene.device, &format!("k{number}")).await;
+    }
+    scene.rewrap().await;
 }

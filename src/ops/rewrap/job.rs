@@ -7,6 +7,7 @@ use crate::broker::Broker;
 use crate::commit::{Proposal, Rare, RewrapStep};
 use crate::error::{Error, Refusal};
 use crate::kms;
+use crate::ops::protect;
 use crate::store::keks::Kek;
 use crate::store::records::{self, RecordSummary};
 use crate::store::rewraps::{self, Rewrap, RewrapState};
@@ -23,7 +24,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Records under way at once: enough that many leaves share one write to the disk.
+/// Records under way at once, at most: enough that many leaves share one write to the disk.
 const PARALLEL: usize = 32;
 /// Records looked up at once.
 const PAGE: i64 = 512;
@@ -83,6 +84,10 @@ struct Job {
     tenant: String,
     verify: bool,
     rate: Option<DefaultDirectRateLimiter>,
+    /// Records under way at once: never more than a second's worth, so that a pause or an order waits for no more.
+    most: usize,
+    /// As many as the providers have borne lately: what a quota never lets through in time must not be asked again and again.
+    at_once: usize,
     stage: Stage,
     /// The last record that was dealt with in this stage; ids are in no order of time.
     after: String,
@@ -92,13 +97,17 @@ struct Job {
 
 impl Job {
     fn new(broker: Arc<Broker>, rewrap: &Rewrap) -> Self {
-        let quota = rewrap.per_second.and_then(NonZeroU32::new).map(Quota::per_second);
+        let per_second = rewrap.per_second.and_then(NonZeroU32::new);
+        let most =
+            per_second.and_then(|rate| rate.get().try_into().ok()).map_or(PARALLEL, |rate: usize| rate.min(PARALLEL));
         Self {
             broker,
             id: rewrap.id,
             tenant: rewrap.tenant.clone(),
             verify: rewrap.verify,
-            rate: quota.map(RateLimiter::direct),
+            rate: per_second.map(Quota::per_second).map(RateLimiter::direct),
+            most,
+            at_once: most,
             stage: Stage::Rewrap,
             after: String::new(),
             failed: BTreeMap::new(),
@@ -109,9 +118,10 @@ impl Job {
         let mut wait = RETRY.0;
         while !stop.is_cancelled() {
             match self.go_on(&stop).await {
-                Ok(true) => wait = RETRY.0,
+                Ok(true) => (wait, self.at_once) = (RETRY.0, self.most.min(self.at_once * 2)),
                 Ok(false) => return,
                 Err(Obstacle::Passing) => {
+                    self.at_once = (self.at_once / 2).max(1);
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = sleep(wait) => {}
@@ -131,11 +141,12 @@ impl Job {
         let page = self.page().await?;
         let Some(last) = page.last().map(Uuid::to_string) else { return self.end_stage().await };
         let due: Vec<Uuid> = page.into_iter().filter(|id| !self.failed.contains_key(id)).collect();
-        for some in due.chunks(PARALLEL) {
+        for some in due.chunks(self.at_once) {
             if stop.is_cancelled() || !self.is_wanted().await? {
                 return Ok(true);
             }
             self.deal_with(some).await?;
+            self.after = some.last().map(Uuid::to_string).unwrap_or_default();
         }
         self.after = last;
         Ok(true)
@@ -160,7 +171,7 @@ impl Job {
         let next = match self.stage {
             Stage::Rewrap if left > self.failed.len() as u64 && !self.after.is_empty() => Stage::Rewrap,
             Stage::Rewrap | Stage::Verify if !self.failed.is_empty() => {
-                return Err(Obstacle::Lasting("records_failed"));
+                return Err(Obstacle::Lasting(self.why_failed()));
             }
             Stage::Rewrap if self.verify => Stage::Verify,
             Stage::Rewrap | Stage::Verify => return self.complete().await,
@@ -169,9 +180,21 @@ impl Job {
         Ok(true)
     }
 
+    /// An order to look up is told from records to look at.
+    fn why_failed(&self) -> &'static str {
+        let ordered = Refusal::KekInactive.as_str();
+        if self.failed.values().all(|why| *why == ordered) { ordered } else { "records_failed" }
+    }
+
     async fn deal_with(&mut self, ids: &[Uuid]) -> Result<(), Obstacle> {
         let mut tasks = JoinSet::new();
         for (due, wraps) in self.load(ids).await? {
+            // An order holds for a rewrap too: a KEK that was taken away is not asked, and holds up no other record.
+            if protect::is_taken_away(&wraps) {
+                self.failed.insert(due.id, Refusal::KekInactive.as_str());
+                counter!("keyfold_rewrap_records_total", "outcome" => "failed").increment(1);
+                continue;
+            }
             if let Some(rate) = &self.rate {
                 rate.until_ready().await;
             }
@@ -253,6 +276,9 @@ impl Job {
     }
 
     async fn pause(&self, reason: &'static str) {
+        if matches!(self.is_wanted().await, Ok(false)) {
+            return; // It was paused or stopped meanwhile.
+        }
         let mut paused = event(Kind::RewrapPaused, self.id);
         paused.outcome = Outcome::from_static(reason);
         let change = Rare::StepRewrap { id: self.id, step: RewrapStep::Pause, reason: reason.into() };

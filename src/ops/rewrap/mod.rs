@@ -10,7 +10,7 @@ use super::protect;
 use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::commit::{Rare, RewrapStep};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::store::rewraps::{self, Rewrap, RewrapState};
 use crate::store::wraps::{self, Slot};
 use audit::event::{Event, Kind, Outcome};
@@ -32,6 +32,8 @@ pub async fn start(
     tenant: &str,
     (per_second, verify): (Option<u32>, bool),
 ) -> Result<Progress, Error> {
+    // To KEKs that may not be used nothing can be moved: refused at once, not found out by the job.
+    wanted(broker, tenant).await?;
     let remaining = remaining(broker, tenant).await?;
     let now = broker.clock.now();
     let rewrap = Rewrap {
@@ -78,8 +80,8 @@ pub async fn progress(broker: &Broker, tenant: &str, id: Uuid) -> Result<Progres
 }
 
 async fn remaining(broker: &Broker, tenant: &str) -> Result<u64, Error> {
-    let wanted = wanted(broker, tenant).await?;
-    Ok(wraps::remaining(&wraps::census(&mut *broker.store.reader().await?, tenant).await?, &wanted))
+    let protection = require_tenant(broker, tenant).await?.protection.ok_or(Refusal::KekMissing)?;
+    Ok(wraps::remaining(&mut *broker.store.reader().await?, tenant, protection).await?)
 }
 
 /// What the wraps of the tenant's records should be; refuses where a KEK for it may not be used.
