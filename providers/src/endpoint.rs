@@ -17,8 +17,13 @@ pub enum EndpointError {
 /// Takes `https` everywhere, and `http` on loopback.
 pub(crate) fn parse(address: &str) -> Result<Url, EndpointError> {
     let url = Url::parse(address).map_err(|_| EndpointError::NoUrl)?;
-    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
-    if url.scheme() == "https" || (url.scheme() == "http" && loopback) { Ok(url) } else { Err(EndpointError::Insecure) }
+    let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    if secure { Ok(url) } else { Err(EndpointError::Insecure) }
+}
+
+/// Whether what is sent there does not leave the machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod contract;
 mod endpoint;
 mod error;
 pub mod google_kms;
+mod http;
 mod import;
 mod oaep;
 pub mod openbao;
@@ -126,6 +127,15 @@ pub enum KeyState {
     },
     /// Exists, but may not be used.
     Unusable(Unusable),
+}
+
+/// Why a key of which this was said may not be used; `None` when it may.
+fn why_unusable(said: Result<KeyState, Error>) -> Option<Error> {
+    match said {
+        Ok(KeyState::Usable { .. }) => None,
+        Ok(KeyState::Unusable(reason)) => Some(Error::KeyUnusable(reason)),
+        Err(error) => Some(error),
+    }
 }
 
 /// What a provider can do.

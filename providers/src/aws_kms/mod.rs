@@ -7,7 +7,7 @@ mod failure;
 use crate::payload::Payload;
 use crate::{
     Capabilities, Context, EndpointError, Error, ImportKey, ImportParameters, KeyProvider, KeyRef, KeyState,
-    Permissions, RewrapKey, Unusable, Wrapped,
+    Permissions, RewrapKey, Unusable, Wrapped, why_unusable,
 };
 use async_trait::async_trait;
 use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyState as AwsKeyState, KeyUsageType};
@@ -133,11 +133,7 @@ impl AwsKms {
 
     /// Why `key` may not be used; `None` when it may.
     async fn unusable(&self, key: &KeyRef) -> Option<Error> {
-        match self.inspect(key).await {
-            Ok(KeyState::Usable { .. }) => None,
-            Ok(KeyState::Unusable(reason)) => Some(Error::KeyUnusable(reason)),
-            Err(error) => Some(error),
-        }
+        why_unusable(self.inspect(key).await)
     }
 
     fn algorithms(&self) -> MutexGuard<'_, HashMap<KeyRef, Algorithm>> {

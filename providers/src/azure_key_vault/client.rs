@@ -5,7 +5,7 @@ use super::sign_in::SignIn;
 use super::transport::Transport;
 use super::{Algorithm, ConnectError, Options};
 use crate::payload::Payload;
-use crate::{Context, Wrapped};
+use crate::{Context, Wrapped, endpoint};
 use azure_core::Error;
 use azure_core::http::{ClientOptions, RequestContent, RetryOptions, Transport as Transported, Url};
 use azure_core::time::OffsetDateTime;
@@ -58,7 +58,7 @@ impl Client {
         };
         let sign_in = SignIn::new(options.credential, authority_host, ca_pem)?;
         // On loopback stands a tunnel or a test, whose host the resource of a challenge cannot match.
-        let verify_challenge_resource = Some(!is_loopback(&url));
+        let verify_challenge_resource = Some(!endpoint::is_loopback(&url));
         let options = KeyClientOptions { client_options, verify_challenge_resource, ..KeyClientOptions::default() };
         let keys = KeyClient::new(url.as_str(), Arc::new(sign_in), Some(options)).map_err(ConnectError::Options)?;
         Ok(Self { keys })
@@ -192,14 +192,10 @@ impl Key {
     }
 }
 
-/// An address that the token may be sent to.
+/// An address that the token may be sent to: over HTTPS, even on loopback.
 pub(super) fn https(address: &str) -> Result<Url, ConnectError> {
     let url = Url::parse(address).map_err(|_| ConnectError::Address)?;
     if url.scheme() == "https" && url.has_host() { Ok(url) } else { Err(ConnectError::Address) }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"))
 }
 
 fn under(algorithm: Algorithm) -> KeyOperationParameters {
@@ -229,7 +225,8 @@ fn wrapped(name: &Name<'_>, answer: &KeyOperationResult, bytes: Vec<u8>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::{https, is_loopback};
+    use super::https;
+    use crate::endpoint::is_loopback;
 
     /// Everywhere else the SDK compares the vault's host with the resource of its challenge.
     #[test]

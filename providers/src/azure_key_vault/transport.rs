@@ -1,22 +1,17 @@
 //! How the SDK's requests reach the network: bounded answers, no redirects, no proxies, and errors with a type.
 
 use super::ConnectError;
+use crate::http;
 use async_trait::async_trait;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::{CONTENT_TYPE, Headers, WWW_AUTHENTICATE};
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Method, Request};
 use bytes::Bytes;
+use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap};
-use reqwest::{Certificate, Response, StatusCode, redirect};
 use serde::Deserialize;
 use std::error::Error;
 use std::time::Duration;
-use zeroize::{Zeroize, Zeroizing};
-
-/// A backstop: the broker's own deadline is shorter.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// No answer that we ask for is longer than some kilobytes.
-const MAX_ANSWER: usize = 64 * 1024;
 
 /// Why there is no answer to work with. Travels through the SDK as the source of its errors.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +61,11 @@ impl Failure {
     fn answer(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let error = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| refusal.error);
         let codes = error.into_iter().flat_map(|error| [Some(error.code), error.innererror.map(|inner| inner.code)]);
-        Self::Answer { status: status.as_u16(), retry_after: retry_after(headers), codes: codes.flatten().collect() }
+        Self::Answer {
+            status: status.as_u16(),
+            retry_after: http::retry_after(headers),
+            codes: codes.flatten().collect(),
+        }
     }
 }
 
@@ -107,17 +106,17 @@ pub(super) struct Transport {
 impl Transport {
     /// To the vault, over HTTPS, trusting the authorities in `ca_pem`, or the system's where there are none.
     pub(super) fn to_vault(ca_pem: Option<&[u8]>) -> Result<Self, ConnectError> {
-        Ok(Self { http: http(ca_pem, true)?, passes_challenges: true })
+        Ok(Self { http: connections(ca_pem, true)?, passes_challenges: true })
     }
 
     /// To Entra ID, likewise.
     pub(super) fn to_entra(ca_pem: Option<&[u8]>) -> Result<Self, ConnectError> {
-        Ok(Self { http: http(ca_pem, true)?, passes_challenges: false })
+        Ok(Self { http: connections(ca_pem, true)?, passes_challenges: false })
     }
 
     /// To the machine's own identity: over plain HTTP, at an address that does not leave the machine.
     pub(super) fn to_machine() -> Result<Self, ConnectError> {
-        Ok(Self { http: http(None, false)?, passes_challenges: false })
+        Ok(Self { http: connections(None, false)?, passes_challenges: false })
     }
 
     async fn send(&self, request: &Request) -> Result<AsyncRawResponse, Failure> {
@@ -128,7 +127,7 @@ impl Transport {
         }
         let response = call.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let answer = read(response).await?;
+        let answer = http::body(response).await?.ok_or(Failure::TooLong)?;
         let challenged = status == StatusCode::UNAUTHORIZED && headers.contains_key(header::WWW_AUTHENTICATE);
         if status.is_success() || (challenged && self.passes_challenges) {
             let answer = Bytes::from_owner(answer);
@@ -154,15 +153,8 @@ impl From<Failure> for azure_core::Error {
     }
 }
 
-fn http(ca_pem: Option<&[u8]>, https_only: bool) -> Result<reqwest::Client, ConnectError> {
-    // `reqwest` panics where nobody has chosen a TLS provider. An error here means that somebody has by now.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let builder = reqwest::Client::builder().timeout(DEADLINE).redirect(redirect::Policy::none()).no_proxy();
-    let builder = match ca_pem {
-        Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(ConnectError::Tls)?),
-        None => builder,
-    };
-    builder.https_only(https_only).build().map_err(ConnectError::Tls)
+fn connections(ca_pem: Option<&[u8]>, https_only: bool) -> Result<reqwest::Client, ConnectError> {
+    http::client(ca_pem).and_then(|builder| builder.https_only(https_only).build()).map_err(ConnectError::Tls)
 }
 
 fn method(method: Method) -> reqwest::Method {
@@ -181,23 +173,4 @@ fn passed_on(headers: &HeaderMap) -> Headers {
         passed.insert(WWW_AUTHENTICATE, challenge);
     }
     passed
-}
-
-async fn read(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    // Never grows, so no copy is left behind.
-    let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
-    while let Some(chunk) = response.chunk().await? {
-        if answer.len() + chunk.len() > MAX_ANSWER {
-            return Err(Failure::TooLong);
-        }
-        answer.extend_from_slice(&chunk);
-        if let Ok(mut chunk) = chunk.try_into_mut() {
-            chunk.zeroize();
-        }
-    }
-    Ok(answer)
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }

@@ -1,8 +1,8 @@
 //! Exactly the calls in use, each sent once, with checksums (CRC32C) both ways.
 
 use super::connect::{ConnectError, Options, connect};
-use crate::Context;
 use crate::payload::Payload;
+use crate::{Context, http};
 use bytes::Bytes;
 use google_cloud_auth::errors::CredentialsError;
 use google_cloud_gax::error::rpc::{Code, Status, StatusDetails};
@@ -11,7 +11,6 @@ use google_cloud_kms_v1::client::KeyManagementService;
 use google_cloud_kms_v1::model::crypto_key_version::CryptoKeyVersionAlgorithm;
 use google_cloud_kms_v1::model::import_job::ImportMethod;
 use google_cloud_kms_v1::model::{CryptoKey, CryptoKeyVersion, ImportJob, ProtectionLevel, PublicKey};
-use reqwest::header::RETRY_AFTER;
 use secret::Secret;
 use std::error::Error as _;
 use std::time::Duration;
@@ -172,8 +171,7 @@ impl Failure {
             StatusDetails::RetryInfo(info) => Duration::try_from(info.retry_delay?).ok(),
             _ => None,
         });
-        let header = || error.http_headers()?.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs);
-        asked.or_else(header)
+        asked.or_else(|| http::retry_after(error.http_headers()?))
     }
 
     /// Why there are no credentials to call with, where that is the reason.

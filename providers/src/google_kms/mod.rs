@@ -9,7 +9,9 @@ pub use connect::{ConnectError, Credentials, Options};
 
 use crate::oaep;
 use crate::payload::Payload;
-use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped};
+use crate::{
+    Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped, why_unusable,
+};
 use async_trait::async_trait;
 use client::{Client, Failure};
 use google_cloud_gax::error::rpc::Code;
@@ -166,11 +168,7 @@ impl GoogleKms {
 
     /// Why `name` may not be used, or else `otherwise`.
     async fn unusable_or(&self, name: &KeyName, otherwise: Error) -> Error {
-        match self.state(name).await {
-            Ok(KeyState::Usable { .. }) => otherwise,
-            Ok(KeyState::Unusable(reason)) => Error::KeyUnusable(reason),
-            Err(error) => error,
-        }
+        why_unusable(self.state(name).await).unwrap_or(otherwise)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

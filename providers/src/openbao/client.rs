@@ -2,26 +2,20 @@
 
 use super::login::Login;
 use super::{ConnectError, Options};
-use crate::Context;
 use crate::payload::Payload;
+use crate::{Context, endpoint, http, oaep};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
-use rustls::pki_types::SubjectPublicKeyInfoDer;
-use rustls::pki_types::pem::PemObject;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use reqwest::{Identity, Method, RequestBuilder, StatusCode, Url};
 use secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use thiserror::Error;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-/// A backstop: the broker's own deadline is shorter.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// No answer that we ask for is longer than a kilobyte or two.
-const MAX_ANSWER: usize = 64 * 1024;
 /// A key type that no server knows. Encrypting under a key that does not exist would create it where policy allows;
 /// with this, the server refuses instead. For a key that exists the server ignores the type.
 const NEVER_CREATE: &str = "keyfold-never-creates-keys";
@@ -75,7 +69,7 @@ pub(super) enum Failure {
     Garbage(#[from] serde_json::Error),
     /// The wrapping key in an answer is not PEM.
     #[error("OpenBao's wrapping key makes no sense")]
-    WrappingKey(#[from] rustls::pki_types::pem::Error),
+    WrappingKey(#[from] oaep::OaepError),
     /// The plaintext in an answer is not base64.
     #[error("OpenBao's plaintext makes no sense")]
     Plaintext(#[from] base64::DecodeSliceError),
@@ -114,14 +108,10 @@ pub(super) struct Lease {
 impl Client {
     /// Makes no call yet.
     pub(super) fn new(options: &Options) -> Result<Self, ConnectError> {
-        let address = Url::parse(&options.address).map_err(|_| ConnectError::Address)?;
-        let loopback = matches!(address.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
-        if address.scheme() != "https" && !(address.scheme() == "http" && loopback) {
-            return Err(ConnectError::Insecure);
-        }
-        let api = address.join("/v1/").map_err(|_| ConnectError::Address)?;
+        let mut api = endpoint::parse(&options.address)?;
+        api.set_path("/v1/");
         let mount = parts(&options.mount).map(str::to_owned).collect();
-        Ok(Self { http: http(options)?, api, mount, token: Arc::new(RwLock::new(Err(Absent::Awaited))) })
+        Ok(Self { http: connections(options)?, api, mount, token: Arc::new(RwLock::new(Err(Absent::Awaited))) })
     }
 
     /// `GET keys/:name`.
@@ -164,7 +154,7 @@ impl Client {
         }
         let answer = self.call(Method::GET, self.mounted(["wrapping_key"]), Bytes::new()).await?;
         let pem = serde_json::from_slice::<Data<WrappingKey>>(&answer)?.data.public_key;
-        Ok(SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes())?.to_vec())
+        Ok(oaep::der_from_pem(&pem)?)
     }
 
     /// `POST keys/:name/import` of an AES-256 key that nobody can export. Never changes a key that is there.
@@ -272,8 +262,8 @@ impl Client {
 /// The body of a successful answer; wiped on drop.
 async fn send(request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let response = request.send().await?;
-    let (status, retry_after) = (response.status(), retry_after(response.headers()));
-    let answer = read(response).await?;
+    let (status, retry_after) = (response.status(), http::retry_after(response.headers()));
+    let answer = http::body(response).await?.ok_or(Failure::TooLong)?;
     if matches!(status, StatusCode::OK | StatusCode::NO_CONTENT) {
         return Ok(answer);
     }
@@ -291,16 +281,8 @@ struct Errors {
     errors: Vec<String>,
 }
 
-/// No redirects and no proxies: the token and the plaintext go to the address given, or nowhere.
-fn http(options: &Options) -> Result<reqwest::Client, ConnectError> {
-    // `reqwest` panics where nobody has chosen a TLS provider. An error here means that somebody has by now.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let builder = reqwest::Client::builder().timeout(DEADLINE).redirect(redirect::Policy::none()).no_proxy();
-    let builder = builder.retry(retry::never());
-    let builder = match &options.ca_pem {
-        Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(ConnectError::Tls)?),
-        None => builder,
-    };
+fn connections(options: &Options) -> Result<reqwest::Client, ConnectError> {
+    let builder = http::client(options.ca_pem.as_deref()).map_err(ConnectError::Tls)?;
     let builder = match &options.login {
         Login::Certificate { identity_pem, .. } => builder.identity(identity(identity_pem)?),
         Login::Token(_) | Login::AppRole { .. } | Login::Jwt { .. } => builder,
@@ -356,23 +338,4 @@ fn decode(text: &str) -> Result<Payload, Failure> {
     let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
     let len = BASE64_STANDARD.decode_slice(text, &mut bytes)?;
     Ok(Payload::unwrapped(Secret::copied_from(&bytes[..len])))
-}
-
-async fn read(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    // Never grows, so no copy is left behind.
-    let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
-    while let Some(chunk) = response.chunk().await? {
-        if answer.len() + chunk.len() > MAX_ANSWER {
-            return Err(Failure::TooLong);
-        }
-        answer.extend_from_slice(&chunk);
-        if let Ok(mut chunk) = chunk.try_into_mut() {
-            chunk.zeroize();
-        }
-    }
-    Ok(answer)
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }

@@ -8,7 +8,10 @@ mod session;
 pub use login::Login;
 
 use crate::payload::Payload;
-use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped};
+use crate::{
+    Capabilities, Context, EndpointError, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped,
+    why_unusable,
+};
 use async_trait::async_trait;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use client::{Absent, Client, Failure};
@@ -37,12 +40,9 @@ pub struct Options {
 /// Why an OpenBao is not used.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The address is no URL.
-    #[error("the address is not a URL")]
-    Address,
-    /// Secrets would cross a network in clear.
-    #[error("the address must begin with https://, other than on loopback")]
-    Insecure,
+    /// The address may not be used.
+    #[error(transparent)]
+    Address(#[from] EndpointError),
     /// The token cannot be sent in a header.
     #[error("the token has characters that no token has")]
     Token,
@@ -159,10 +159,7 @@ impl KeyProvider for OpenBao {
         let ciphertext = str::from_utf8(&wrapped.bytes).ok().filter(|text| version_of(text) == Some(&wrapped.version));
         let Some(ciphertext) = ciphertext else {
             // What is not a ciphertext is not sent. A key that is missing or unusable still comes first.
-            return match self.inspect(key).await? {
-                KeyState::Usable { .. } => Err(Error::Mismatch),
-                KeyState::Unusable(reason) => Err(Error::KeyUnusable(reason)),
-            };
+            return Err(why_unusable(self.inspect(key).await).unwrap_or(Error::Mismatch));
         };
         self.client.decrypt(name, ciphertext, context).await.map_err(|failure| self.failed(failure))?.release(context)
     }

@@ -21,7 +21,9 @@ pub use self_test::{Outcome, Report, Verdict};
 pub use uri::{TokenUri, UriError};
 
 use crate::payload::Payload;
-use crate::{Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped};
+use crate::{
+    Capabilities, Context, Error, KeyProvider, KeyRef, KeyState, Permissions, Unusable, Wrapped, why_unusable,
+};
 use async_trait::async_trait;
 use failure::Failure;
 use secret::Secret;
@@ -189,10 +191,7 @@ impl KeyProvider for Pkcs11 {
         let mechanism = Mechanism::from_name(&wrapped.version).filter(|_| wrapped.bytes.len() <= MAX_WRAPPED);
         let Some(mechanism) = mechanism else {
             // What no mechanism has made is not sent. A key that is missing or unusable still comes first.
-            return match self.inspect(key).await? {
-                KeyState::Usable { .. } => Err(Error::Mismatch),
-                KeyState::Unusable(reason) => Err(Error::KeyUnusable(reason)),
-            };
+            return Err(why_unusable(self.inspect(key).await).unwrap_or(Error::Mismatch));
         };
         let (key, wrapped) = (key.as_str().to_owned(), wrapped.bytes.clone());
         match self.workers.call(Request::Unwrap { key, mechanism, wrapped, context: *context }).await? {

@@ -4,7 +4,7 @@ use crate::server::Server;
 use crate::{CONTEXT, LEAST_PRIVILEGE, wrap};
 use counterparts::front::{Fault, Front};
 use keyfold_providers::openbao::{ConnectError, Login, OpenBao, Options};
-use keyfold_providers::{Error, KeyProvider, KeyRef, Wrapped};
+use keyfold_providers::{EndpointError, Error, KeyProvider, KeyRef, Wrapped};
 use reqwest::Method;
 use secret::Secret;
 use serde_json::json;
@@ -149,9 +149,9 @@ async fn refused() {
 #[tokio::test]
 async fn refuses_to_connect_in_clear_or_with_a_bad_token() {
     let address = |address| connect_to(address, "token");
-    assert!(matches!(address("http://bao.example:8200").await, Err(ConnectError::Insecure)));
-    assert!(matches!(address("ftp://127.0.0.1").await, Err(ConnectError::Insecure)));
-    assert!(matches!(address("bao").await, Err(ConnectError::Address)));
+    assert!(matches!(address("http://bao.example:8200").await, Err(ConnectError::Address(EndpointError::Insecure))));
+    assert!(matches!(address("ftp://127.0.0.1").await, Err(ConnectError::Address(EndpointError::Insecure))));
+    assert!(matches!(address("bao").await, Err(ConnectError::Address(EndpointError::NoUrl))));
     assert!(matches!(connect_to("http://127.0.0.1:1", "a\nb").await, Err(ConnectError::Token)));
     let front = Front::before("http://127.0.0.1:1").await;
     front.fail(None, answer(403, &[], r#"{"errors":["permission denied"]}"#));
