@@ -182,7 +182,7 @@ async fn count_wraps(broker: Arc<Broker>) {
     }
 }
 
-/// Looks at the disk every second and sweeps every ten.
+/// Looks at disk and worker processes every second, and sweeps every ten.
 async fn upkeep(broker: Arc<Broker>, metrics: PrometheusHandle, stop: CancellationToken) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let mut seconds: u64 = 0;
@@ -192,6 +192,7 @@ async fn upkeep(broker: Arc<Broker>, metrics: PrometheusHandle, stop: Cancellati
             _ = second.tick() => {}
         }
         broker.disk.look();
+        broker.kms.measure();
         seconds += 1;
         if !seconds.is_multiple_of(10) {
             continue;

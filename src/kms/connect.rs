@@ -14,7 +14,7 @@ use providers::{ImportKey, KeyProvider, RewrapKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::warn;
+use tracing::{Instrument, info_span, warn};
 
 /// A connected provider, with what only some can do.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Room {
     pub rewrap: Option<Arc<dyn RewrapKey>>,
     /// Takes in keys made elsewhere.
     pub import: Option<Arc<dyn ImportKey>>,
+    /// Runs a module in worker processes, whose restarts are counted.
+    pub pkcs11: Option<Arc<Pkcs11>>,
     /// How it may be called.
     pub limits: CallLimits,
 }
@@ -44,7 +46,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub async fn all(config: &Config) -> Result<BTreeMap<String, Room>, ConnectError> {
     let mut rooms = BTreeMap::new();
     for (name, entry) in &config.providers {
-        let room = connect(config, name, &entry.provider).await;
+        let room = connect(config, name, &entry.provider).instrument(info_span!("provider", name)).await;
         rooms.insert(name.clone(), room.map_err(|source| ConnectError { name: name.clone(), source })?);
     }
     Ok(rooms)
@@ -61,13 +63,16 @@ fn limits(calls: Calls) -> CallLimits {
 
 async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Room, Failure> {
     let limits = limits(provider.calls());
-    let plain = |keys: Arc<dyn KeyProvider>| Room { keys, rewrap: None, import: None, limits };
+    let plain = |keys: Arc<dyn KeyProvider>| Room { keys, rewrap: None, import: None, pkcs11: None, limits };
     Ok(match provider {
         Provider::Software { keystore, passphrase, .. } => {
             warn!(provider = name, "this provider keeps keys in a file: it is not an HSM");
             plain(Arc::new(Software::open(&config.path(keystore), &config.secret(passphrase)?)?))
         }
-        Provider::Pkcs11(hsm) => plain(Arc::new(Pkcs11::open(pkcs11_options(config, hsm)?).await?)),
+        Provider::Pkcs11(hsm) => {
+            let hsm = Arc::new(Pkcs11::open(pkcs11_options(config, hsm)?).await?);
+            Room { pkcs11: Some(hsm.clone()), ..plain(hsm) }
+        }
         Provider::AwsKms { region, endpoint, fips, ca, role_arn, external_id, sts_endpoint, .. } => {
             let options = aws_kms::Options {
                 region: region.clone(),
@@ -79,7 +84,7 @@ async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Roo
                 sts_endpoint: sts_endpoint.clone(),
             };
             let kms = Arc::new(AwsKms::connect(options).await?);
-            Room { keys: kms.clone(), rewrap: Some(kms.clone()), import: Some(kms), limits }
+            Room { rewrap: Some(kms.clone()), import: Some(kms.clone()), ..plain(kms) }
         }
         Provider::Openbao { address, mount, namespace, login, ca, .. } => {
             let options = openbao::Options {
@@ -90,7 +95,7 @@ async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Roo
                 ca_pem: ca.as_deref().map(|ca| config.bytes(ca)).transpose()?,
             };
             let bao = Arc::new(OpenBao::connect(options).await?);
-            Room { keys: bao.clone(), rewrap: None, import: Some(bao), limits }
+            Room { import: Some(bao.clone()), ..plain(bao) }
         }
         Provider::GoogleKms { endpoint, credentials, quota_project, .. } => {
             let file = credentials.as_ref().map(|source| config.secret(source)).transpose()?;
@@ -100,11 +105,11 @@ async fn connect(config: &Config, name: &str, provider: &Provider) -> Result<Roo
                 quota_project: quota_project.clone(),
             };
             let google = Arc::new(GoogleKms::connect(options).await?);
-            Room { keys: google.clone(), rewrap: None, import: Some(google), limits }
+            Room { import: Some(google.clone()), ..plain(google) }
         }
         Provider::AzureKeyVault(vault) => {
             let vault = Arc::new(AzureKeyVault::connect(azure_key_vault::options(config, vault)?)?);
-            Room { keys: vault.clone(), rewrap: None, import: Some(vault), limits }
+            Room { import: Some(vault.clone()), ..plain(vault) }
         }
     })
 }

@@ -75,6 +75,11 @@ pub(super) fn budget(kek: Uuid, used: f64) {
     gauge!("keyfold_kek_wrap_budget_used", "kek" => kek.to_string()).set(used);
 }
 
+/// How often a worker process of a PKCS#11 module was replaced since the start.
+pub(super) fn pkcs11_restarts(provider: &str, restarts: u64) {
+    counter!("keyfold_pkcs11_restarts_total", "provider" => provider.to_owned()).absolute(restarts);
+}
+
 /// Measures one call under a KEK, as the broker sees it: with its waits and retries. Dropped early, it was cancelled.
 #[derive(Debug)]
 pub(super) struct CallMeter {

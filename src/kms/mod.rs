@@ -142,6 +142,15 @@ impl Kms {
         }
     }
 
+    /// Brings the metrics up to date that no call does.
+    pub fn measure(&self) {
+        for (provider, guard) in &*self.guards {
+            if let Some(pkcs11) = &guard.room.pkcs11 {
+                metrics::pkcs11_restarts(provider, pkcs11.restarts());
+            }
+        }
+    }
+
     /// A spent budget is asked about again: the key may have been rotated at its provider.
     async fn check_budget(&self, kek: &Kek) -> Result<(), Error> {
         let health = self.guard(kek)?.kek(kek.id);

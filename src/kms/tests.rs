@@ -77,7 +77,7 @@ const LIMITS: CallLimits =
 /// Two names for providers: `able` can rewrap, `plain` cannot.
 fn guarded(limits: CallLimits) -> (Kms, Arc<Puppet>) {
     let puppet = Arc::new(Puppet::default());
-    let room = |rewrap| Room { keys: puppet.clone(), rewrap, import: None, limits };
+    let room = |rewrap| Room { keys: puppet.clone(), rewrap, import: None, pkcs11: None, limits };
     let rooms = BTreeMap::from([("able".into(), room(Some(puppet.clone() as _))), ("plain".into(), room(None))]);
     (Kms::new(rooms), puppet)
 }

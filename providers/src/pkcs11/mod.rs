@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 use wire::{Answer, MAX_WRAPPED, Request};
 use workers::{Down, Workers};
 
@@ -124,7 +124,8 @@ impl Pkcs11 {
         let workers = Arc::new(Workers::new(options));
         let mut supervisors = JoinSet::new();
         for index in 0..workers.count() {
-            supervisors.spawn(Arc::clone(&workers).supervise(index));
+            // What is logged about a worker says whose it is, where the caller's span does.
+            supervisors.spawn(Arc::clone(&workers).supervise(index).in_current_span());
         }
         if let Err(down) = workers.first_outcome().await {
             check(&down)?;
