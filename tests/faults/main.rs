@@ -13,6 +13,7 @@ mod pkcs11;
 mod providers;
 mod proxy;
 mod rewrap;
+mod rooms;
 mod root;
 mod slow;
 mod software;

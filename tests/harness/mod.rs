@@ -2,8 +2,10 @@
 
 #![expect(dead_code, reason = "each test binary uses its own part")]
 
+pub mod aws;
+pub mod azure;
 pub mod bao;
-pub mod localstack;
+pub mod google;
 pub mod raw;
 
 pub use raw::{Answer, Raw};

@@ -1,8 +1,8 @@
 //! Bringing an own key to a provider, through a real broker: parameters, import, and what stands in the log.
 
 use super::ceremony::{ceremony, oracle};
+use crate::harness::aws::{AWS_ENVIRONMENT, Aws};
 use crate::harness::bao::{BAO_TOKEN, Bao};
-use crate::harness::localstack::{AWS_ENVIRONMENT, LocalStack};
 use crate::harness::{Broker, Raw, TENANT, outcomes, text};
 use protocol::encoding::{from_base64url, to_base64url};
 use protocol::messages::Released;
@@ -75,12 +75,12 @@ impl Online {
     }
 
     /// With the provider `aws`, which has a key without material.
-    async fn with_localstack() -> (Self, LocalStack) {
-        let localstack = LocalStack::start().await;
-        let made = localstack.call("CreateKey", json!({"Origin": "EXTERNAL"})).await.unwrap();
-        let mut broker = Broker::prepared(|config| config + &localstack.provider());
+    async fn with_aws() -> (Self, Aws) {
+        let aws = Aws::start().await;
+        let made = aws.kms.call("CreateKey", &json!({"Origin": "EXTERNAL"})).await;
+        let mut broker = Broker::prepared(|config| config + &aws.provider());
         broker.run(&AWS_ENVIRONMENT).await;
-        (Self::with(broker, "aws", made["KeyMetadata"]["Arn"].as_str().unwrap().into()).await, localstack)
+        (Self::with(broker, "aws", made["KeyMetadata"]["Arn"].as_str().unwrap().into()).await, aws)
     }
 
     async fn with(broker: Broker, provider: &'static str, key: String) -> Self {
@@ -188,7 +188,7 @@ async fn nothing_is_imported_for_a_revoked_tenant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_own_key_gets_to_aws_by_the_mechanism_that_it_takes() {
-    let (online, _localstack) = Online::with_localstack().await;
+    let (online, _aws) = Online::with_aws().await;
     let fingerprint = online.import_parameters();
     let parameters: Value = serde_json::from_slice(&fs::read(online.path("parameters.json")).unwrap()).unwrap();
     assert_eq!((&parameters["mechanism"], &parameters["hash"]), (&json!("CKM_RSA_PKCS_OAEP"), &json!("SHA-256")));

@@ -38,7 +38,7 @@ pub struct Emulator<O> {
 pub async fn localstack(folder: &Path) -> Result<Emulator<aws_kms::Options>, Failure> {
     let python = env::var_os("KEYFOLD_LOCALSTACK").ok_or("KEYFOLD_LOCALSTACK does not name LocalStack's Python")?;
     env::var("AWS_ACCESS_KEY_ID").map_err(|_| "AWS_ACCESS_KEY_ID is not set: `test` will do")?;
-    let script = Path::new("providers/tests/aws_kms/localstack_kms.py").canonicalize()?;
+    let script = Path::new("tests/counterparts/aws/localstack_kms.py").canonicalize()?;
     let home = TempDir::new_in(folder)?;
     // Only in its IPv6 form does LocalStack heed the address.
     let address = format!("[::1]:{}", free_port()?);
