@@ -46,7 +46,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub async fn all(config: &Config) -> Result<BTreeMap<String, Room>, ConnectError> {
     let mut rooms = BTreeMap::new();
     for (name, entry) in &config.providers {
-        let room = connect(config, name, &entry.provider).instrument(info_span!("provider", name)).await;
+        let room = connect(config, name, &entry.provider).instrument(info_span!("provider", provider = name)).await;
         rooms.insert(name.clone(), room.map_err(|source| ConnectError { name: name.clone(), source })?);
     }
     Ok(rooms)
