@@ -85,6 +85,27 @@ impl Rare {
             | Self::Note => false,
         }
     }
+
+    /// Whether it is a step of a destruction. That is possible for a revoked tenant too: it gives nothing back.
+    fn only_destroys(&self) -> bool {
+        match self {
+            Self::StepKek(_, KekStep::RequestDestruction(_))
+            | Self::ConfirmDestruction { .. }
+            | Self::CancelDestruction(_) => true,
+            Self::StepKek(_, KekStep::Rotate { .. } | KekStep::Disable | KekStep::Enable)
+            | Self::CreateTenant(..)
+            | Self::RegisterKek(..)
+            | Self::Protect(_)
+            | Self::CreateUser(..)
+            | Self::CreateCode(_)
+            | Self::Enrol(..)
+            | Self::Revoke(_)
+            | Self::StartRewrap(_)
+            | Self::StepRewrap { .. }
+            | Self::CompleteRewrap(_)
+            | Self::Note => false,
+        }
+    }
 }
 
 /// What becomes of a rewrap.
@@ -126,7 +147,9 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         return create_tenant(db, tenant, keys, subject).await;
     }
     let tenant = &proposal.tenant;
-    if !is_active(tenants::find(db, tenant).await?.map(|tenant| tenant.state)) {
+    let state = tenants::find(db, tenant).await?.map(|tenant| tenant.state);
+    let may_be = is_active(state) || (state == Some(Standing::Revoked) && proposal.change.only_destroys());
+    if !may_be {
         return Ok(Err(Refusal::TenantInactive));
     }
     match &proposal.change {

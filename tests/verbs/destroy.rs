@@ -191,3 +191,18 @@ async fn a_hundred_thousand_records_go_in_one_transaction() {
     assert_eq!(found(&broker, &traces), 0);
     assert_eq!(outcomes(&broker.verified_log(TENANT, &vkey), "kek.destroyed"), ["ok"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_revoked_tenant_left_can_still_be_destroyed() {
+    let (broker, vkey, device) = start().await;
+    device.backup("identity", 1, b"any key").await;
+    let doomed = kek(&broker, TENANT).await;
+    broker.revoke(TENANT, "tenant", None).await;
+    let (order, asked) = request(&broker, &doomed).await;
+    assert_eq!(asked["lost"], 1);
+    assert_eq!(broker.admin(&format!("{order}/confirm"), Some(json!({"records": 1}))).await.0, 403, "by another");
+    assert_eq!(confirm(&broker, &order, 1).await.0, 201);
+    assert!(wrapped(&broker).await.is_empty());
+    assert_eq!(step(&broker, &doomed, "enable").await.1["code"], "tenant_inactive", "nothing comes back");
+    assert_eq!(outcomes(&broker.verified_log(TENANT, &vkey), "kek.destroyed"), ["ok"]);
+}
