@@ -7,7 +7,7 @@ use super::view::View;
 use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work};
 use crate::error::Refusal;
 use crate::store::{self, Store, broker_keys, cursors, nonces};
-use audit::event::{Kind, Outcome};
+use audit::event::{Exposure, Kind, Outcome};
 use metrics::{counter, histogram};
 use sqlx::{Any, Connection, Transaction};
 use std::time::Instant;
@@ -199,7 +199,11 @@ impl Signer {
             let mut event = entry.proposal.event.clone();
             event.kind = refused_as;
             event.outcome = Outcome::from_static(refusal.as_str());
-            event.exposure = audit::event::Exposure::None;
+            // What was to go out did not; what was open in the broker was.
+            event.exposure = match event.exposure {
+                Exposure::PlaintextInBroker => Exposure::PlaintextInBroker,
+                Exposure::None | Exposure::SealedToDevice => Exposure::None,
+            };
             (entry.signed, entry.sealed) = self.sign(&entry.keys, &event, &entry.subject);
         }
         Some(NewLeaf {

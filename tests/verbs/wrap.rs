@@ -65,6 +65,8 @@ async fn generations_grow_by_one_each_also_when_two_devices_race() {
     assert_eq!(statuses, [201, 409]);
     let log = broker.verified_log(TENANT, &vkey);
     assert_eq!(outcomes(&log, "wrap.denied"), ["stale_generation"; 5]);
+    let denied = log.iter().find(|event| event["evt"] == "wrap.denied").unwrap();
+    assert_eq!(denied["exposure"], "plaintext_in_broker", "it was opened before the gate refused");
     assert_eq!(outcomes(&log, "record.wrapped"), ["ok"; 2]);
 }
 
