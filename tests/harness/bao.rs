@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// What it takes as the root token.
-pub const BAO_TOKEN: &str = "root";
+pub const BAO_TOKEN: &str = "the-root-token-of-openbao";
 
 /// Dropping it kills the process.
 pub struct Bao {

@@ -6,6 +6,7 @@ pub mod aws;
 pub mod azure;
 pub mod bao;
 pub mod google;
+pub mod hsm;
 pub mod raw;
 
 pub use raw::{Answer, Raw};

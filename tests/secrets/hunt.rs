@@ -94,8 +94,17 @@ impl Hunt {
     }
 
     pub(crate) fn must_not_find(&self, place: &str, haystack: &[u8]) {
+        let found = self.report(place, haystack);
+        assert!(found.is_empty(), "{found}");
+    }
+
+    /// What was found, in words; empty where nothing was.
+    pub(crate) fn report(&self, place: &str, haystack: &[u8]) -> String {
         let found = self.find(haystack);
-        assert!(found.is_empty(), "{place} holds secrets {} times:{}", found.len(), told(haystack, &found));
+        if found.is_empty() {
+            return String::new();
+        }
+        format!("{place} holds secrets {} times:{}\n", found.len(), told(haystack, &found))
     }
 }
 

@@ -8,11 +8,14 @@ mod harness;
 
 mod hunt;
 mod process;
+mod rooms;
 mod story;
 
+use futures_util::future::join_all;
 use harness::Broker;
 use hunt::{Hunt, Planted};
 use process::Process;
+use rooms::Room;
 use std::fs;
 use std::time::Duration;
 use story::Story;
@@ -24,39 +27,75 @@ const IDLE: Duration = Duration::from_secs(65);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_found_where_it_must_not_be() {
-    let story = Story::play().await;
-    let hunt = Hunt::of(&story.planted);
+    look_around(&Story::play(Room::Software).await).await;
+}
+
+/// Wherever a secret may be seen while the broker runs.
+async fn look_around(story: &Story) {
     let broker = &story.broker;
+    let hunt = Hunt::of(&story.planted);
+    let hidden = Hunt::of(&story.room.credentials());
+    let must_not_find = |place: &str, bytes: &[u8]| {
+        hunt.must_not_find(place, bytes);
+        hidden.must_not_find(place, bytes);
+    };
 
     let visible = Hunt::of(&[Planted::new("what may be seen", story.visible.clone())]);
-    hunt.must_not_find("the log", broker.log().as_bytes());
+    must_not_find("the log", broker.log().as_bytes());
     assert!(broker.log().matches("\"level\":\"TRACE\"").count() > 100, "the log was not as talkative as it can be");
     for (what, answer) in &story.answers {
-        hunt.must_not_find(what, answer);
+        must_not_find(what, answer);
     }
-    hunt.must_not_find("the metrics", broker.text("/metrics").await.as_bytes());
+    must_not_find("the metrics", broker.text("/metrics").await.as_bytes());
     for (name, bytes) in story.files() {
-        hunt.must_not_find(&name, &bytes);
+        must_not_find(&name, &bytes);
         assert!(name != "keyfold.db-wal" || !visible.find(&bytes).is_empty(), "this is not the database");
     }
     let out = TempDir::new().unwrap();
     broker.export(harness::TENANT, &story.vkey, &out.path().join("export"));
-    hunt.must_not_find("the export", &fs::read(out.path().join("export/events.ndjson")).unwrap());
+    must_not_find("the export", &fs::read(out.path().join("export/events.ndjson")).unwrap());
     let process = Process::of(broker);
-    for file in ["cmdline", "environ"] {
-        hunt.must_not_find(file, &process.read(file));
+    must_not_find("the command line", &process.read("cmdline"));
+    // Some credentials come this way.
+    hunt.must_not_find("the environment", &process.read("environ"));
+    for worker in process.children() {
+        for file in ["cmdline", "environ"] {
+            must_not_find("a worker", &worker.read(file));
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_the_acknowledgement_no_secret_is_left_in_memory() {
-    let story = Story::play().await;
+    let story = Story::play(Room::Software).await;
     sleep(IDLE).await;
-    let core = Process::of(&story.broker).core();
-    Hunt::of(&story.planted).must_not_find("the core", &core);
+    assert_eq!(left_in_memory(&story), "");
+}
+
+/// One test for all, for what takes time is the waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_holds_the_kek_no_secret_is_found_or_left_in_memory() {
+    let stories = join_all(Room::elsewhere().await.map(Story::play)).await;
+    join_all(stories.iter().map(look_around)).await;
+    sleep(IDLE).await;
+    let found: Vec<String> = stories.iter().map(left_in_memory).collect();
+    assert!(found.iter().all(String::is_empty), "{}", found.concat());
+    let workers = stories.iter().map(|story| Process::of(&story.broker).children().len());
+    assert_eq!(workers.collect::<Vec<_>>(), [0, 0, 0, 0, 1], "only PKCS#11 modules run in a process of their own");
+}
+
+/// What a core of the broker or of a worker of it shows; empty where that is nothing.
+fn left_in_memory(story: &Story) -> String {
+    let (hunt, broker) = (Hunt::of(&story.planted), Process::of(&story.broker));
     // What must be there is: the hunt looks at the right memory.
     let visible = Hunt::of(&[Planted::new("what may be seen", story.broker.url("").into_bytes())]);
+    let core = broker.core();
     assert!(!visible.find(&core).is_empty(), "this is not the broker's memory");
+    let mut found = hunt.report(&format!("the core with {}", story.room.name()), &core);
+    for worker in broker.children() {
+        found += &hunt.report("the core of a worker", &worker.core());
+    }
+    found
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,13 @@ impl Process {
         Self { pid: broker.pid(), folder: broker.path("") }
     }
 
+    /// The workers that it has started.
+    pub(crate) fn children(&self) -> Vec<Self> {
+        let found = Command::new("pgrep").args(["--parent", &self.pid.to_string()]).output().unwrap();
+        let found = String::from_utf8(found.stdout).unwrap();
+        found.lines().map(|pid| Self { pid: pid.parse().unwrap(), folder: self.folder.clone() }).collect()
+    }
+
     /// A file of `/proc/PID`.
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(format!("/proc/{}/{name}", self.pid)).unwrap()

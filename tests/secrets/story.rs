@@ -2,6 +2,7 @@
 
 use crate::harness::{Answer, Broker, Raw, TENANT};
 use crate::hunt::Planted;
+use crate::rooms::Room;
 use protocol::jws::DeviceKey;
 use protocol::messages::{Released, RestoreOpened};
 use protocol::record::{RecordName, SUITE, WrappingSecret};
@@ -20,6 +21,7 @@ const SECRET_FILES: [&str; 3] = ["passphrase", "admin-token", "tls.key"];
 /// A broker after it all, what it answered, and what must be found nowhere.
 pub(crate) struct Story {
     pub(crate) broker: Broker,
+    pub(crate) room: Room,
     pub(crate) vkey: String,
     /// A device's id: no secret, and to be found in the database.
     pub(crate) visible: Vec<u8>,
@@ -28,11 +30,11 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    pub(crate) async fn play() -> Self {
-        let mut broker = Broker::prepared(|config| config);
-        broker.run(&["env", "KEYFOLD_LOG=trace"]).await;
-        let vkey = broker.with_tenant().await;
-        let mut story = Self { broker, vkey, visible: Vec::new(), planted: Vec::new(), answers: Vec::new() };
+    pub(crate) async fn play(room: Room) -> Self {
+        let mut broker = Broker::prepared(|config| config + &room.provider());
+        broker.run(&room.environment().iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let vkey = room.tenant(&broker).await;
+        let mut story = Self { broker, room, vkey, visible: Vec::new(), planted: Vec::new(), answers: Vec::new() };
         story.plant("the key material", MATERIAL);
         story.plant("a wrong token", WRONG_TOKEN.as_bytes());
         for (name, file) in [("the passphrase", "passphrase"), ("the admin token", "admin-token")] {
@@ -98,6 +100,19 @@ impl Story {
     async fn fail(&mut self, device: &Raw) {
         let stale = device.send_wrap(&device.wrap("identity", 1, MATERIAL)).await;
         self.keep("a stale generation", &stale);
+        self.disable(device).await;
+        let garbage = device.send(&device.path("/records"), b"{not even json".to_vec()).await;
+        self.keep("a request that is none", &garbage);
+        let unknown = device.post(&device.path("/records"), &json!({"surprise": 1})).await;
+        assert_eq!(unknown.code(), "malformed");
+        self.keep("a request of unknown form", &unknown);
+    }
+
+    /// Elsewhere, what a disabled key is told as is for the tests of faults.
+    async fn disable(&mut self, device: &Raw) {
+        if !matches!(self.room, Room::Software) {
+            return;
+        }
         let (opened, _) = device.open("identity").await;
         self.broker.keystore(&["disable", TENANT]);
         let disabled = [device.release(&opened).await, device.send_wrap(&device.wrap("identity", 2, MATERIAL)).await];
@@ -106,11 +121,6 @@ impl Story {
             assert_eq!(answer.code(), "kek_disabled");
             self.keep("a disabled KEK", &answer);
         }
-        let garbage = device.send(&device.path("/records"), b"{not even json".to_vec()).await;
-        self.keep("a request that is none", &garbage);
-        let unknown = device.post(&device.path("/records"), &json!({"surprise": 1})).await;
-        assert_eq!(unknown.code(), "malformed");
-        self.keep("a request of unknown form", &unknown);
     }
 
     async fn administer(&mut self, device: &Raw) {
