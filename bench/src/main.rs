@@ -1,5 +1,6 @@
 //! `keyfold-bench [full]`: what a release build of the broker does on this machine, against OpenBao in the same run.
-//! `keyfold-bench providers [seconds]`: restores through each provider against its own rate, with loads of so long.
+//! `keyfold-bench providers [seconds [part]]`: restores through each provider against its own rate (`rates`), beside a
+//! provider that fails (`neighbours`), and while records move (`rewrap`), with loads of so long.
 //!
 //! `KEYFOLD_BIN` names the broker's program (`target/release/keyfold` otherwise), `KEYFOLD_BAO` OpenBao's. Databases and
 //! results are below `target/bench/`, whose disk is the one measured. `full` adds a database of a million records.
@@ -21,6 +22,7 @@ mod token;
 use broker::Installation;
 use machine::Machine;
 use report::{Report, say};
+use rooms::Part;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fs};
@@ -47,9 +49,13 @@ async fn run() -> Result<(), Failure> {
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => broker_alone(false).await,
         ["full"] => broker_alone(true).await,
-        ["providers"] => providers(SECONDS).await,
-        ["providers", seconds] => providers(seconds.parse()?).await,
-        [..] => Err("usage: keyfold-bench [full | providers [seconds]]".into()),
+        ["providers"] => providers(&Part::ALL, SECONDS).await,
+        ["providers", seconds] => providers(&Part::ALL, seconds.parse()?).await,
+        ["providers", seconds, part] => {
+            let part = Part::named(part).ok_or("the parts are `rates`, `neighbours` and `rewrap`")?;
+            providers(&[part], seconds.parse()?).await
+        }
+        [..] => Err("usage: keyfold-bench [full | providers [seconds [part]]]".into()),
     }
 }
 
@@ -61,11 +67,11 @@ fn installation() -> Result<Installation, Failure> {
     Ok(Installation { keyfold: keyfold.canonicalize()?, folder: folder.canonicalize()? })
 }
 
-async fn providers(seconds: u64) -> Result<(), Failure> {
+async fn providers(parts: &[Part], seconds: u64) -> Result<(), Failure> {
     let installation = installation()?;
     let machine = Machine::look(&installation.folder)?;
     say(&machine.to_string())?;
-    let path = rooms::measure(installation, bao::program(), machine, seconds).await?;
+    let path = rooms::measure(parts, installation, bao::program(), machine, seconds).await?;
     say(&format!("written to {}", path.display()))
 }
 

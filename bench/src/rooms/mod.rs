@@ -14,8 +14,36 @@ use report::Report;
 use std::path::PathBuf;
 use subject::Place;
 
-/// Measures all of it, with loads of so many seconds; gives the path of the results.
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Unwraps of the rooms, and restores through a broker.
+    Rates,
+    /// A tenant's restores beside a module that misbehaves.
+    Neighbours,
+    /// Records that move.
+    Rewrap,
+}
+
+impl Part {
+    /// In this order.
+    pub const ALL: [Self; 3] = [Self::Rates, Self::Neighbours, Self::Rewrap];
+
+    /// By its word on the command line.
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "rates" => Some(Self::Rates),
+            "neighbours" => Some(Self::Neighbours),
+            "rewrap" => Some(Self::Rewrap),
+            _ => None,
+        }
+    }
+}
+
+/// Measures these parts, with loads of so many seconds; gives the path of the results.
 pub async fn measure(
+    parts: &[Part],
+
     installation: Installation,
     bao: PathBuf,
     machine: Machine,
@@ -26,8 +54,12 @@ pub async fn measure(
     let folder = installation.folder.clone();
     let place = Place::new(installation, bao)?;
     let mut report = Report::new(machine)?;
-    rate::all(&place, seconds, &mut report).await?;
-    neighbours::measure(&place, seconds, &mut report).await?;
-    rewrap::measure(&place, seconds, &mut report).await?;
+    for part in parts {
+        match part {
+            Part::Rates => rate::all(&place, seconds, &mut report).await?,
+            Part::Neighbours => neighbours::measure(&place, seconds, &mut report).await?,
+            Part::Rewrap => rewrap::measure(&place, seconds, &mut report).await?,
+        }
+    }
     report.finish(&folder)
 }

@@ -166,7 +166,7 @@ impl Report {
     pub fn compare(&mut self, comparison: Comparison) -> Result<(), Failure> {
         let Comparison { clients, ratio, added_p50_ms, added_p99_ms, machine_cpu, verdict, .. } = &comparison;
         say(&format!(
-            "  restores of {clients} clients: {ratio:.2} of the unwraps a second; the broker adds {added_p50_ms:.2} ms \
+            "  restores of {clients} clients: {ratio:.3} of the unwraps a second; the broker adds {added_p50_ms:.2} ms \
              (p50), {added_p99_ms:.2} ms (p99); {}, {:.0} %",
             verdict.words(),
             machine_cpu * 100.0
