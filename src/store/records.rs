@@ -223,9 +223,14 @@ pub(crate) async fn taken_among(db: &mut Connection, ids: &[Uuid]) -> Result<Vec
 
 /// The newest generation of each of these lines that has any.
 pub(crate) async fn newest_generations(db: &mut Connection, lines: &[Line]) -> Result<Vec<(Line, u64)>, StoreError> {
+    // One search of the index per line: with `IN (VALUES ..)` SQLite would scan all of it.
     let sql = format!(
-        "SELECT tenant, user_id, kind, MAX(generation) AS generation FROM records
-         WHERE (tenant, user_id, kind) IN (VALUES {}) GROUP BY tenant, user_id, kind",
+        "SELECT tenant, user_id, kind, generation FROM
+           (SELECT asked.column1 AS tenant, asked.column2 AS user_id, asked.column3 AS kind,
+              (SELECT MAX(r.generation) FROM records r WHERE r.tenant = asked.column1
+                 AND r.user_id = asked.column2 AND r.kind = asked.column3) AS generation
+            FROM (VALUES {}) AS asked) AS newest
+         WHERE generation IS NOT NULL",
         placeholders(lines.len(), 3)
     );
     let query = lines
