@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod commit;
 mod config;
+mod delivery;
 mod disk;
 mod error;
 mod health;
@@ -17,7 +18,6 @@ mod limits;
 mod nonce;
 mod ops;
 mod reserved;
-mod sinks;
 mod store;
 
 use clap::Parser;

@@ -77,6 +77,7 @@ impl Exporter {
         }
         let opened = leaf::read(leaf, disclosures).map_err(|source| ExportError::Leaf { index, source })?;
         self.lines.write_all(&line(index, &opened, leaf, disclosures))?;
+        self.lines.write_all(b"\n")?;
         self.keys.extend(opened.event.event_key);
         tile::push_entry(&mut self.bundle, leaf.as_bytes()).expect("invariant: a readable leaf is at most 16 KiB");
         self.edge.append(leaf_hash(leaf.as_bytes()));

@@ -4,7 +4,7 @@
 //! tree's head, a [`receipt`] proves one leaf in it. [`export`] writes all of it to files and [`verify`] checks them
 //! offline. The format is specified in `docs/AUDIT-FORMAT.md`.
 //!
-//! Pure but for the files of [`export`], [`verify`] and [`sink`]: no database, no network, no clock.
+//! Pure but for the files of [`export`] and [`verify`]: no database, no network, no clock.
 
 mod digest;
 pub mod event;
@@ -14,11 +14,11 @@ mod line;
 pub mod note;
 mod origin;
 pub mod receipt;
-pub mod sink;
 pub mod subject;
 pub mod tile;
 pub mod tree;
 pub mod verify;
 
+pub use line::line;
 pub use origin::{InvalidOrigin, Origin};
 pub use tree::Hash;

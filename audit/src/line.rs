@@ -38,8 +38,12 @@ fn disclosed<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_map(Field::ALL.iter().filter_map(|field| Some((field.as_str(), event.text(*field)?))))
 }
 
-/// The line of the event at `index`, with its newline; `opened` is what `leaf` and `disclosures` say.
-pub(crate) fn line<D: AsRef<str>>(index: u64, opened: &Opened, leaf: &str, disclosures: &[D]) -> Vec<u8> {
+/// The line of the event at `index`, without newline; `opened` is what `leaf` and `disclosures` say.
+///
+/// # Panics
+/// When `iat` is after the year 9999; [`crate::leaf::read`] gives no such leaf.
+#[must_use]
+pub fn line<D: AsRef<str>>(index: u64, opened: &Opened, leaf: &str, disclosures: &[D]) -> Vec<u8> {
     let event = &opened.event;
     let line = Line {
         id: opened.origin.event_id(index),
@@ -58,9 +62,7 @@ pub(crate) fn line<D: AsRef<str>>(index: u64, opened: &Opened, leaf: &str, discl
         leaf,
         disclosures: disclosures.iter().map(AsRef::as_ref).collect(),
     };
-    let mut json = serde_json::to_vec(&line).expect("invariant: a line is JSON");
-    json.push(b'\n');
-    json
+    serde_json::to_vec(&line).expect("invariant: a line is JSON")
 }
 
 fn rfc3339(unix: u64) -> String {

@@ -9,9 +9,9 @@ use crate::error::Error;
 use crate::kms::{self, Kms};
 use crate::store::keks::{Kek, KekState};
 use crate::store::records::{self, RecordSummary};
-use crate::store::wraps::{self, Wrap};
+use crate::store::wraps::Wrap;
 use audit::event::{Event, Exposure, Kind, Outcome};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -71,12 +71,7 @@ async fn draw(broker: &Broker, tenant: &str, sample: u16) -> Result<Vec<Drawn>, 
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut wraps: HashMap<Uuid, Vec<(Wrap, Kek)>> = HashMap::new();
-    for (wrap, kek) in wraps::with_keks(&mut db, &ids).await? {
-        wraps.entry(wrap.record).or_default().push((wrap, kek));
-    }
-    let summaries = records::summaries(&mut db, &ids).await?;
-    Ok(summaries.into_iter().filter_map(|record| wraps.remove(&record.id).map(|wraps| (record, wraps))).collect())
+    Ok(records::openable(&mut db, &ids).await?)
 }
 
 impl Report {

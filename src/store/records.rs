@@ -5,7 +5,6 @@ use super::wraps::{self, Wrap};
 use super::{Connection, StoreError, column, hash32, list, parsed, placeholders};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
-use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A wrapped record: everything to restore it but the KEK.
@@ -145,10 +144,7 @@ pub(crate) async fn restorable(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<
     );
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
     let rows = query.fetch_all(&mut *db).await?;
-    let mut wraps: HashMap<Uuid, Vec<(Wrap, Kek)>> = HashMap::new();
-    for (wrap, kek) in wraps::with_keks(db, ids).await? {
-        wraps.entry(wrap.record).or_default().push((wrap, kek));
-    }
+    let mut wraps = wraps::with_keks(db, ids).await?;
     let read = |row: &AnyRow| {
         let (record, newest) = (read(row)?, is_newest(row)?);
         Ok(Restorable { wraps: wraps.remove(&record.id).unwrap_or_default(), record, newest })
@@ -164,8 +160,18 @@ pub(crate) async fn sample(db: &mut Connection, tenant: &str, size: u16) -> Resu
     rows.iter().map(|row| parsed(row, "id")).collect()
 }
 
+/// These records without their ciphertexts, each with all that opens it, in no order. Shredded ones are left out.
+pub(crate) async fn openable(
+    db: &mut Connection,
+    ids: &[Uuid],
+) -> Result<Vec<(RecordSummary, Vec<(Wrap, Kek)>)>, StoreError> {
+    let mut wraps = wraps::with_keks(db, ids).await?;
+    let records = summaries(db, ids).await?.into_iter();
+    Ok(records.filter_map(|record| wraps.remove(&record.id).map(|wraps| (record, wraps))).collect())
+}
+
 /// These records without their ciphertexts, in no order.
-pub(crate) async fn summaries(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<RecordSummary>, StoreError> {
+async fn summaries(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<RecordSummary>, StoreError> {
     let sql = format!(
         "SELECT id, user_id, kind, generation, device, suite, created_at FROM records WHERE id IN {}",
         list(ids.len())

@@ -5,6 +5,7 @@ use super::tenants::Protection;
 use super::{Connection, StoreError, column, list, parsed, placeholders, stored_words};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 stored_words! {
@@ -59,7 +60,10 @@ pub(crate) async fn of_records(db: &mut Connection, records: &[Uuid]) -> Result<
 }
 
 /// The wraps of these records, each with its KEK. A KEK of another tenant is for the gate to refuse, with its reason.
-pub(crate) async fn with_keks(db: &mut Connection, records: &[Uuid]) -> Result<Vec<(Wrap, Kek)>, StoreError> {
+pub(crate) async fn with_keks(
+    db: &mut Connection,
+    records: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<(Wrap, Kek)>>, StoreError> {
     let sql = format!(
         "SELECT w.record, w.slot, w.kek, w.kek_version, w.vendor_version, w.wrapped,
            k.id, k.tenant, k.provider, k.key_name, k.version, k.state, k.created_at
@@ -67,8 +71,12 @@ pub(crate) async fn with_keks(db: &mut Connection, records: &[Uuid]) -> Result<V
         list(records.len())
     );
     let query = records.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
-    let read = |row: &AnyRow| Ok((read(row)?, super::keks::read(row)?));
-    query.fetch_all(db).await?.iter().map(read).collect()
+    let mut wraps: HashMap<Uuid, Vec<(Wrap, Kek)>> = HashMap::new();
+    for row in query.fetch_all(db).await? {
+        let wrap = read(&row)?;
+        wraps.entry(wrap.record).or_default().push((wrap, super::keks::read(&row)?));
+    }
+    Ok(wraps)
 }
 
 /// How many wraps there are under each KEK by each of its provider's versions. Reads the whole table.

@@ -15,9 +15,12 @@ const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "ma
 const FORBIDDEN: [(&str, &[&str]); 18] = [
     ("http", &["cli"]),
     ("ops", &["cli", "http", "api"]),
-    ("sinks", &["cli", "http", "api"]),
-    ("commit", &["cli", "http", "api", "ops", "caller", "broker", "config", "kms", "limits", "nonce", "sinks"]),
-    ("store", &["cli", "http", "api", "ops", "commit", "caller", "broker", "config", "error", "keys", "kms", "sinks"]),
+    ("delivery", &["cli", "http", "api"]),
+    ("commit", &["cli", "http", "api", "ops", "caller", "broker", "config", "kms", "limits", "nonce", "delivery"]),
+    (
+        "store",
+        &["cli", "http", "api", "ops", "commit", "caller", "broker", "config", "error", "keys", "kms", "delivery"],
+    ),
     ("api", UPPER),
     ("broker", UPPER),
     ("caller", UPPER),
@@ -32,7 +35,7 @@ const FORBIDDEN: [(&str, &[&str]); 18] = [
     ("nonce", UPPER),
     ("reserved", UPPER),
 ];
-const UPPER: &[&str] = &["cli", "http", "ops", "sinks"];
+const UPPER: &[&str] = &["cli", "http", "ops", "delivery"];
 
 /// Crates that only some modules of the broker may name.
 const CONFINED: [(&str, &[&str]); 6] = [
@@ -45,11 +48,12 @@ const CONFINED: [(&str, &[&str]); 6] = [
 ];
 
 /// The rooms that each room may depend on.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("keyfold-secret", &[]),
     ("keyfold-providers", &["keyfold-secret"]),
     ("keyfold-policies", &[]),
     ("keyfold-audit", &["keyfold-secret"]),
+    ("keyfold-sinks", &["keyfold-secret", "keyfold-audit"]),
     ("keyfold-protocol", &["keyfold-secret"]),
     ("keyfold-device", &["keyfold-secret", "keyfold-protocol", "keyfold-audit"]),
     (
@@ -59,6 +63,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "keyfold-providers",
             "keyfold-policies",
             "keyfold-audit",
+            "keyfold-sinks",
             "keyfold-protocol",
             "keyfold-device",
         ],

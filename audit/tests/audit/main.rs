@@ -7,6 +7,5 @@ mod fixture;
 mod hostile;
 mod leaf;
 mod note;
-mod sink;
 mod tree;
 mod verify;

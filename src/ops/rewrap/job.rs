@@ -8,10 +8,9 @@ use crate::commit::{Proposal, Rare, RewrapStep};
 use crate::error::{Error, Refusal};
 use crate::kms;
 use crate::ops::protect;
-use crate::store::keks::Kek;
-use crate::store::records::{self, RecordSummary};
+use crate::store::records;
 use crate::store::rewraps::{self, Rewrap, RewrapState};
-use crate::store::wraps::{self, Wrap};
+use crate::store::wraps;
 use audit::event::{Event, Kind, Outcome};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::{counter, gauge};
@@ -187,8 +186,9 @@ impl Job {
     }
 
     async fn deal_with(&mut self, ids: &[Uuid]) -> Result<(), Obstacle> {
+        let due = records::openable(&mut *self.broker.store.reader().await.map_err(Error::from)?, ids).await;
         let mut tasks = JoinSet::new();
-        for (due, wraps) in self.load(ids).await? {
+        for (due, wraps) in due.map_err(Error::from)? {
             // An order holds for a rewrap too: a KEK that was taken away is not asked, and holds up no other record.
             if protect::is_taken_away(&wraps) {
                 self.failed.insert(due.id, Refusal::KekInactive.as_str());
@@ -215,18 +215,6 @@ impl Job {
         let mut db = self.broker.store.reader().await?;
         let rewrap = rewraps::find(&mut db, &self.tenant, self.id).await?;
         Ok(rewrap.is_some_and(|rewrap| rewrap.state == RewrapState::Running))
-    }
-
-    /// The records, each with all that opens it. Shredded ones are left out.
-    async fn load(&self, ids: &[Uuid]) -> Result<Vec<(RecordSummary, Vec<(Wrap, Kek)>)>, Error> {
-        let mut db = self.broker.store.reader().await?;
-        let records = records::summaries(&mut db, ids).await?;
-        let mut wraps: HashMap<Uuid, Vec<(Wrap, Kek)>> = HashMap::new();
-        for one in wraps::with_keks(&mut db, ids).await? {
-            wraps.entry(one.0.record).or_default().push(one);
-        }
-        let load = |record: RecordSummary| wraps.remove(&record.id).map(|wraps| (record, wraps));
-        Ok(records.into_iter().filter_map(load).collect())
     }
 
     /// Waits for all; one obstacle is enough to hold the job up, but none loses what the others did.

@@ -1,6 +1,4 @@
-use super::{Delivered, Delivery, PauseReason, Sink, SinkError};
-use crate::leaf;
-use crate::line::line;
+use crate::{Delivery, Limits, Message, PauseReason, Refused, Sink, Trouble};
 use async_trait::async_trait;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -12,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Readable and writable by the owner alone.
 const MODE: u32 = 0o600;
 
-/// A file of one JSON line per event, rotated by size to `<path>.1`, `<path>.2` and so on, oldest first. `Ok` means that
+/// A file of one line per message, rotated by size to `<path>.1`, `<path>.2` and so on, oldest first. `Ok` means that
 /// the lines are on disk (fsync). Rotated files are never deleted.
 #[derive(Debug)]
 pub struct FileSink {
@@ -37,18 +35,22 @@ impl Sink for FileSink {
         Delivery::Confirmed
     }
 
-    async fn deliver(&mut self, batch: &[Delivered]) -> Result<(), SinkError> {
-        let mut lines = Vec::new();
-        for Delivered { index, leaf, disclosures, .. } in batch {
-            let opened = leaf::read(leaf, disclosures).map_err(|_| SinkError::Rejected { index: *index })?;
-            lines.extend(line(*index, &opened, leaf, disclosures));
+    fn limits(&self) -> Limits {
+        Limits { messages: 4_096, bytes: 8 * 1024 * 1024 }
+    }
+
+    async fn deliver(&mut self, batch: &[Message]) -> Result<Vec<Refused>, Trouble> {
+        let mut lines = Vec::with_capacity(batch.iter().map(|message| message.body.len() + 1).sum());
+        for Message { body, .. } in batch {
+            lines.extend_from_slice(body);
+            lines.push(b'\n');
         }
         let file = Arc::clone(&self.file);
         let write = move || file.lock().unwrap_or_else(PoisonError::into_inner).append(&lines);
-        let written = tokio::task::spawn_blocking(write).await.map_err(|_| SinkError::Retry { after: None })?;
-        written.map_err(|error| match error.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => SinkError::Paused(PauseReason::NotWritable),
-            _ => SinkError::Retry { after: None },
+        let written = tokio::task::spawn_blocking(write).await.map_err(|_| Trouble::Retry { after: None })?;
+        written.map(|()| Vec::new()).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Trouble::Paused(PauseReason::NotWritable),
+            _ => Trouble::Retry { after: None },
         })
     }
 }

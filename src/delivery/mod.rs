@@ -7,9 +7,8 @@ use crate::keys::KeyError;
 use crate::ops::log::{self as events, Entry};
 use crate::store::StoreError;
 use crate::store::cursors::{self, Behind};
-use audit::Origin;
-use audit::sink::{Delivered, Sink, SinkError};
 use metrics::{counter, gauge};
+use sinks::{Format, Message, Sink, Source, Trouble as SinkTrouble};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,13 +126,13 @@ impl Pump {
         Ok(next)
     }
 
-    fn refused(&self, tenant: &str, error: &SinkError) -> Trouble {
+    fn refused(&self, tenant: &str, error: &SinkTrouble) -> Trouble {
         let trouble = match error {
-            SinkError::Retry { after } => Trouble::Everywhere(*after),
-            SinkError::Paused(_) => Trouble::Everywhere(Some(RETRY.1)),
-            SinkError::Rejected { .. } => Trouble::Here,
+            SinkTrouble::Retry { after } => Trouble::Everywhere(*after),
+            SinkTrouble::Paused(_) => Trouble::Everywhere(Some(RETRY.1)),
+            SinkTrouble::Refused(_) => Trouble::Here,
         };
-        if matches!(error, SinkError::Paused(_) | SinkError::Rejected { .. }) {
+        if matches!(error, SinkTrouble::Paused(_) | SinkTrouble::Refused(_)) {
             let sink = &self.outlet.name;
             tracing::error!(sink, tenant, error = error as &dyn std::error::Error, "a sink needs an operator");
         }
@@ -166,14 +165,16 @@ impl Pump {
     }
 }
 
-async fn read(broker: &Broker, tenant: &str, from: u64, disclose: bool) -> Result<Vec<Delivered>, Error> {
-    let origin = broker.keys.origin(tenant)?;
-    let entries = events::events(broker, tenant, from).await?;
-    let delivered = |entry: Entry, origin: &Origin| Delivered {
-        origin: origin.clone(),
-        index: entry.index,
-        leaf: entry.leaf,
-        disclosures: if disclose { entry.disclosures } else { Vec::new() },
-    };
-    Ok(entries.into_iter().map(|entry| delivered(entry, &origin)).collect())
+async fn read(broker: &Broker, tenant: &str, from: u64, disclose: bool) -> Result<Vec<Message>, Error> {
+    let mut entries = events::events(broker, tenant, from).await?;
+    if !disclose {
+        entries.iter_mut().for_each(|entry| entry.disclosures.clear());
+    }
+    entries.iter().map(message).collect()
+}
+
+fn message(entry: &Entry) -> Result<Message, Error> {
+    let Entry { index, leaf, disclosures } = entry;
+    let opened = audit::leaf::read(leaf, disclosures).map_err(|_| StoreError::Corrupt { column: "leaf" })?;
+    Ok(Format::Native.event(&Source { index: *index, opened: &opened, leaf, disclosures, receipt: None }))
 }

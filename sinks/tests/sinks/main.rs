@@ -1,0 +1,6 @@
+//! Each receiver, against the real thing where it can be had.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+
+mod file;
+mod messages;

@@ -1,0 +1,20 @@
+//! Messages to deliver.
+
+use audit::Origin;
+use keyfold_sinks::{Message, Place, Severity};
+use std::ops::Range;
+
+/// Events of one log, whose bodies are small JSON objects with their id.
+pub(crate) fn events(range: Range<u64>) -> Vec<Message> {
+    let origin = Origin::new("broker.example/acme").unwrap();
+    let message = |index: u64| Message {
+        id: origin.event_id(index),
+        origin: origin.clone(),
+        place: Place::Event(index),
+        at_ms: 1_800_000_000_000 + index * 1000,
+        name: "record.wrapped",
+        severity: Severity::Informational,
+        body: serde_json::to_vec(&serde_json::json!({"id": origin.event_id(index), "index": index})).unwrap(),
+    };
+    range.map(message).collect()
+}
