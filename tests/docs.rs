@@ -55,8 +55,12 @@ fn codes() -> BTreeSet<String> {
 
 /// The first cell of each row of the table below `heading`.
 fn first_cells(document: &str, heading: &str) -> BTreeSet<String> {
-    let section = document.split_once(heading).unwrap().1.split("\n## ").next().unwrap();
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    table_cells(document.split_once(heading).unwrap().1.split("\n## ").next().unwrap())
+}
+
+/// The first cell of each row of each table.
+fn table_cells(text: &str) -> BTreeSet<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     rows.map(|(cell, _)| cell.to_owned()).collect()
 }
 
@@ -95,6 +99,14 @@ fn each_metric_is_documented_and_no_other() {
     assert_eq!(first_cells(&read("docs/OPERATIONS.md"), "## Metrics"), metrics);
 }
 
+/// The configuration of sinks, without its tests: each transport may have a file of its own.
+fn sink_sources() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/sink");
+    let entry = read("src/config/sink.rs");
+    let transports = if folder.exists() { sources(&folder) } else { String::new() };
+    entry.split("#[cfg(test)]").next().unwrap().to_owned() + &transports
+}
+
 #[test]
 fn each_field_of_the_configuration_is_documented() {
     let (config, limits) = (read("src/config/mod.rs"), read("src/limits.rs"));
@@ -102,15 +114,18 @@ fn each_field_of_the_configuration_is_documented() {
     let structs = part(&config, "/// The whole file.", "fn default_connections");
     let provider = part(&provider, "pub enum Provider", "impl Provider");
     let azure = read("src/config/azure_key_vault.rs");
+    let sinks = sink_sources();
     let rates = part(&limits, "pub struct Rates {", "\n}");
-    let fields = [structs, provider, &azure, rates].into_iter().flat_map(str::lines).filter_map(|line| {
+    let fields = [structs, provider, &azure, &sinks, rates].into_iter().flat_map(str::lines).filter_map(|line| {
         let (field, kind) = line.trim().trim_start_matches("pub ").split_once(": ")?;
-        // `folder` is not read from the file; what has a `(` is code.
-        (is_field(field) && field != "folder" && kind.ends_with(',') && !kind.contains('(')).then(|| field.to_owned())
+        // `folder` and `receiver` are not read from the file by these names; what has a `(` is code.
+        (is_field(field) && !["folder", "receiver"].contains(&field) && kind.ends_with(',') && !kind.contains('('))
+            .then(|| field.to_owned())
     });
     let fields: BTreeSet<_> = fields.collect();
     assert!(fields.len() > 35, "{fields:?}");
-    let documented = first_cells(&read("docs/OPERATIONS.md"), "## Configuration");
+    let mut documented = first_cells(&read("docs/OPERATIONS.md"), "## Configuration");
+    documented.extend(table_cells(&read("docs/SINKS.md")));
     let names: BTreeSet<_> = documented.iter().flat_map(|name| name.split('.')).map(str::to_owned).collect();
     let missing: Vec<_> = fields.difference(&names).collect();
     assert!(missing.is_empty(), "not in docs/OPERATIONS.md: {missing:?}");

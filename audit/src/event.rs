@@ -194,7 +194,8 @@ fn cut(mut text: String, max: usize) -> String {
 macro_rules! fields {
     ($($(#[$doc:meta])* $variant:ident $name:ident),* $(,)?) => {
         /// A field that concerns a person or a secret of the tenant: the leaf holds only its digest.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+        #[serde(rename_all = "snake_case")]
         pub enum Field { $($(#[$doc])* $variant),* }
 
         impl Field {

@@ -7,7 +7,7 @@ mod key;
 mod read;
 
 pub use key::{EventKey, EventPublicKey, InvalidSeed};
-pub use read::{LeafError, Opened, open, read};
+pub use read::{LeafError, Opened, disclosed_field, open, read};
 
 use crate::digest::Encoded;
 use crate::event::{Event, Field, Kind};

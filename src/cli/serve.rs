@@ -5,8 +5,8 @@ use crate::broker::Broker;
 use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
-use crate::config::{self, Config};
-use crate::delivery::{Outlet, pump};
+use crate::config::Config;
+use crate::delivery::{self, pump};
 use crate::disk::Disk;
 use crate::health;
 use crate::http::{Health, Listener, Timeouts, router, serve};
@@ -22,7 +22,6 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use policies::PolicySet;
 use protocol::jws::DeviceKey;
 use providers::KeyRef;
-use sinks::FileSink;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -92,7 +91,7 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
     background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
     let interval = Duration::from_secs(config.times.kek_test_seconds.max(1));
     background.push(tokio::spawn(keks::health::watch(broker.clone(), interval, stop.clone())));
-    for outlet in outlets(&config)? {
+    for outlet in delivery::connect::all(&config).await? {
         background.push(tokio::spawn(pump(broker.clone(), outlet, stop.clone())));
     }
     stop_on_signal(&stop)?;
@@ -165,14 +164,6 @@ async fn check_log_host(store: &Store, host: &str) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
-}
-
-fn outlets(config: &Config) -> Result<Vec<Outlet>, Failure> {
-    let open = |config::Sink::File { name, path, max_mib, disclose }: &config::Sink| {
-        let sink = FileSink::open(&config.path(path), max_mib.saturating_mul(1024 * 1024))?;
-        Ok(Outlet { name: name.clone(), disclose: *disclose, sink: Box::new(sink) })
-    };
-    config.sinks.iter().map(open).collect()
 }
 
 /// Beside the first requests: it takes long where there are many records, and the budget is wide.

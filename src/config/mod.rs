@@ -3,6 +3,7 @@
 
 pub mod azure_key_vault;
 mod provider;
+pub mod sink;
 
 pub use provider::{Calls, Login, Pkcs11, Provider};
 
@@ -86,7 +87,7 @@ pub struct Config {
     pub providers: BTreeMap<String, provider::Entry>,
     /// Where events are delivered.
     #[serde(default)]
-    pub sinks: Vec<Sink>,
+    pub sinks: Vec<sink::Entry>,
     /// How often devices and tenants may ask.
     #[serde(default)]
     pub rates: Rates,
@@ -154,25 +155,6 @@ pub enum SecretSource {
     Credential(String),
 }
 
-/// A place that events are delivered to.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Sink {
-    /// A file of one JSON object a line.
-    File {
-        /// Its name in cursors, metrics and events.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// Begins another file at this size.
-        #[serde(default = "default_sink_size")]
-        max_mib: u64,
-        /// Whether disclosures are delivered too.
-        #[serde(default)]
-        disclose: bool,
-    },
-}
-
 /// How long things may take.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -205,10 +187,6 @@ fn default_admin() -> String {
     "operator".into()
 }
 
-fn default_sink_size() -> u64 {
-    256
-}
-
 impl Config {
     /// Reads and checks the file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
@@ -236,7 +214,8 @@ impl Config {
                 "`log_host` must be 1 to 126 visible ASCII characters without / + # \" \\",
             ));
         }
-        let names: BTreeSet<_> = self.sinks.iter().map(|Sink::File { name, .. }| name).collect();
+        self.sinks.iter().try_for_each(sink::Entry::check)?;
+        let names: BTreeSet<_> = self.sinks.iter().map(|sink| &sink.name).collect();
         if names.len() < self.sinks.len() {
             return Err(ConfigError::Invalid("two `[[sinks]]` have one name, and so one cursor"));
         }

@@ -1,18 +1,22 @@
 //! Delivers the log to sinks, by cursor. The log is the only queue: a slow or dead sink delays nothing but itself.
 
+pub mod connect;
+
 use crate::broker::Broker;
 use crate::commit::Upkeep;
+use crate::config::sink::Selector;
 use crate::error::Error;
 use crate::keys::KeyError;
 use crate::ops::log::{self as events, Entry};
 use crate::store::StoreError;
 use crate::store::cursors::{self, Behind};
+use audit::event::{Field, Kind};
 use metrics::{counter, gauge};
 use sinks::{Format, Message, Sink, Source, Trouble as SinkTrouble};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long an idle sink waits before it looks again.
@@ -24,8 +28,20 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 pub struct Outlet {
     /// In cursors, metrics and events.
     pub name: String,
-    /// Whether disclosures are delivered too.
-    pub disclose: bool,
+    /// The only tenants whose events it receives; `None` for all.
+    pub tenants: Option<BTreeSet<String>>,
+    /// The only events it receives; `None` for all.
+    pub events: Option<Vec<Selector>>,
+    /// The disclosable fields it may see.
+    pub disclosed: BTreeSet<Field>,
+    /// How events are written down.
+    pub format: Format,
+    /// Whether each event carries a proof that the log has it.
+    pub proof: bool,
+    /// For one delivery, acknowledgement included.
+    pub deadline: Duration,
+    /// An event that waits longer than this raises an alarm.
+    pub alarm_lag: Duration,
     /// Where events go.
     pub sink: Box<dyn Sink>,
 }
@@ -77,6 +93,9 @@ impl Pump {
         let mut lag: u64 = behind.iter().map(|log| log.size - log.next).sum();
         self.show_lag(lag);
         for log in behind {
+            if self.outlet.tenants.as_ref().is_some_and(|tenants| !tenants.contains(&log.tenant)) {
+                continue;
+            }
             if self.held.get(&log.tenant).is_some_and(|until| *until > Instant::now()) {
                 continue;
             }
@@ -111,14 +130,19 @@ impl Pump {
 
     /// One batch; the cursor moves only after the sink has taken it.
     async fn deliver_some(&mut self, tenant: &str, from: u64) -> Result<u64, Trouble> {
-        let batch = read(&self.broker, tenant, from, self.outlet.disclose).await;
-        let batch = batch.map_err(|error| self.unreadable(tenant, &error))?;
-        if batch.is_empty() {
+        let entries = events::events(&self.broker, tenant, from).await;
+        let entries = entries.map_err(|error| self.unreadable(tenant, &error))?;
+        if entries.is_empty() {
             tracing::error!(sink = self.outlet.name, tenant, from, "the log is shorter than its head says");
             return Err(self.counted(Trouble::Here));
         }
-        let next = from + batch.len() as u64;
-        self.outlet.sink.deliver(&batch).await.map_err(|error| self.refused(tenant, &error))?;
+        let next = from + entries.len() as u64;
+        let messages: Result<Vec<_>, Error> = entries.iter().map(|entry| self.outlet.message(entry)).collect();
+        let messages = messages.map_err(|error| self.unreadable(tenant, &error))?;
+        let batch: Vec<Message> = messages.into_iter().flatten().collect();
+        let delivered = timeout(self.outlet.deadline, self.outlet.sink.deliver(&batch)).await;
+        let delivered = delivered.unwrap_or(Err(SinkTrouble::Retry { after: None }));
+        delivered.map_err(|error| self.refused(tenant, &error))?;
         let upkeep = Upkeep::AdvanceCursor { tenant: tenant.into(), sink: self.outlet.name.clone(), next };
         let advanced = self.broker.committer.upkeep(upkeep).await;
         advanced.map_err(|error| Trouble::Everywhere(self.failed(&error.into())))?;
@@ -165,16 +189,20 @@ impl Pump {
     }
 }
 
-async fn read(broker: &Broker, tenant: &str, from: u64, disclose: bool) -> Result<Vec<Message>, Error> {
-    let mut entries = events::events(broker, tenant, from).await?;
-    if !disclose {
-        entries.iter_mut().for_each(|entry| entry.disclosures.clear());
+impl Outlet {
+    fn receives(&self, kind: Kind) -> bool {
+        self.events.as_ref().is_none_or(|selectors| selectors.iter().any(|selector| selector.selects(kind)))
     }
-    entries.iter().map(message).collect()
-}
 
-fn message(entry: &Entry) -> Result<Message, Error> {
-    let Entry { index, leaf, disclosures } = entry;
-    let opened = audit::leaf::read(leaf, disclosures).map_err(|_| StoreError::Corrupt { column: "leaf" })?;
-    Ok(Format::Native.event(&Source { index: *index, opened: &opened, leaf, disclosures, receipt: None }))
+    /// The event as this sink may see it; `None` where it is not for this sink.
+    fn message(&self, entry: &Entry) -> Result<Option<Message>, Error> {
+        let Entry { index, leaf, disclosures } = entry;
+        let may_see = |disclosure: &&String| {
+            audit::leaf::disclosed_field(disclosure).is_ok_and(|field| self.disclosed.contains(&field))
+        };
+        let disclosures: Vec<String> = disclosures.iter().filter(may_see).cloned().collect();
+        let opened = audit::leaf::read(leaf, &disclosures).map_err(|_| StoreError::Corrupt { column: "leaf" })?;
+        let source = Source { index: *index, opened: &opened, leaf, disclosures: &disclosures, receipt: None };
+        Ok(self.receives(opened.event.kind).then(|| self.format.event(&source)))
+    }
 }

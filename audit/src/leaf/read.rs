@@ -127,9 +127,23 @@ fn disclosed<D: AsRef<str>>(
 }
 
 fn disclosed_text(disclosure: &str, field: Field) -> Result<String, LeafError> {
+    let (name, text) = decode_disclosure(disclosure)?;
+    let belongs = name == field.as_str() && text.len() <= MAX_TEXT;
+    if belongs { Ok(text) } else { Err(LeafError::MalformedDisclosure) }
+}
+
+/// The field that a disclosure is of, by its own words: whether a leaf references it, only [`read`] tells.
+///
+/// # Errors
+/// [`LeafError::MalformedDisclosure`].
+pub fn disclosed_field(disclosure: &str) -> Result<Field, LeafError> {
+    let (name, _) = decode_disclosure(disclosure)?;
+    Field::ALL.into_iter().find(|field| field.as_str() == name).ok_or(LeafError::MalformedDisclosure)
+}
+
+fn decode_disclosure(disclosure: &str) -> Result<(String, String), LeafError> {
     let json = URL_SAFE_NO_PAD.decode(disclosure).map_err(|_| LeafError::MalformedDisclosure)?;
     let (_salt, name, text): (String, String, String) =
         serde_json::from_slice(&json).map_err(|_| LeafError::MalformedDisclosure)?;
-    let belongs = name == field.as_str() && text.len() <= MAX_TEXT;
-    if belongs { Ok(text) } else { Err(LeafError::MalformedDisclosure) }
+    Ok((name, text))
 }

@@ -5,6 +5,7 @@ mod native;
 use crate::{Message, Place, Severity};
 use audit::leaf::Opened;
 use audit::receipt::Receipt;
+use serde::Deserialize;
 
 /// An event to be written down: what it says, and what proves it.
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +23,11 @@ pub struct Source<'a> {
 }
 
 /// A way to write events down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
     /// The log's own (`docs/AUDIT-FORMAT.md`): leaf, disclosures, and in clear what they say. The only one that proves.
+    #[default]
     Native,
 }
 

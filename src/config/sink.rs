@@ -1,0 +1,141 @@
+//! `[[sinks]]`: where events are delivered.
+
+use super::ConfigError;
+use audit::event::{Field, Kind, UnknownKind};
+use serde::Deserialize;
+use sinks::Format;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// A sink: what it receives, and how.
+#[derive(Debug, Deserialize)]
+pub struct Entry {
+    /// Its name in cursors, metrics and events: 1 to 64 of `a-z`, `0-9`, `_` and `-`.
+    pub name: String,
+    /// The only tenants whose events it receives; without it, all.
+    pub tenants: Option<BTreeSet<String>>,
+    /// The only events it receives; without it, all.
+    pub events: Option<Vec<Selector>>,
+    /// The disclosable fields it may see.
+    pub fields: Option<BTreeSet<Field>>,
+    /// Whether it may see all of them.
+    #[serde(default)]
+    pub disclose: bool,
+    /// How events are written down.
+    #[serde(default)]
+    pub format: Format,
+    /// Whether each event carries a proof that the log has it.
+    #[serde(default)]
+    pub proof: bool,
+    /// For one delivery, acknowledgement included.
+    pub deadline_seconds: Option<u64>,
+    /// An event that waits longer than this raises an alarm.
+    #[serde(default = "default_alarm_lag")]
+    pub alarm_lag_seconds: u64,
+    /// What receives; it refuses fields that it does not know.
+    #[serde(flatten)]
+    pub receiver: Receiver,
+}
+
+/// What receives events.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Receiver {
+    /// A file of one line an event.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Begins another file at this size.
+        #[serde(default = "default_max_mib")]
+        max_mib: u64,
+    },
+}
+
+/// Events by name: one kind, or with `group.*` all of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Selector {
+    /// This kind.
+    Kind(Kind),
+    /// Every kind whose name starts with this, the dot included.
+    Group(String),
+}
+
+impl Selector {
+    /// Whether it selects this kind.
+    #[must_use]
+    pub fn selects(&self, kind: Kind) -> bool {
+        match self {
+            Self::Kind(selected) => *selected == kind,
+            Self::Group(prefix) => kind.as_str().starts_with(prefix),
+        }
+    }
+}
+
+impl TryFrom<String> for Selector {
+    type Error = UnknownKind;
+
+    fn try_from(name: String) -> Result<Self, UnknownKind> {
+        let Some(prefix) = name.strip_suffix('*') else { return Ok(Self::Kind(name.parse()?)) };
+        let group = Self::Group(prefix.to_owned());
+        let known = prefix.ends_with('.') && Kind::ALL.iter().any(|kind| group.selects(*kind));
+        if known { Ok(group) } else { Err(UnknownKind(name)) }
+    }
+}
+
+impl Entry {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if !(1..=64).contains(&self.name.len()) || !self.name.bytes().all(plain) {
+            return Err(ConfigError::Invalid("`sinks.name` must be 1 to 64 of a-z, 0-9, _ and -"));
+        }
+        if self.disclose && self.fields.is_some() {
+            return Err(ConfigError::Invalid("a sink has either `fields` or `disclose`"));
+        }
+        if self.proof && self.format != Format::Native {
+            return Err(ConfigError::Invalid("only the format `native` carries `proof`"));
+        }
+        Ok(())
+    }
+
+    /// The disclosable fields it may see.
+    #[must_use]
+    pub fn disclosed(&self) -> BTreeSet<Field> {
+        if self.disclose { Field::ALL.into() } else { self.fields.clone().unwrap_or_default() }
+    }
+}
+
+fn default_alarm_lag() -> u64 {
+    300
+}
+
+fn default_max_mib() -> u64 {
+    256
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Entry;
+    use audit::event::{Field, Kind};
+
+    fn parse(fields: &str) -> Result<Entry, toml::de::Error> {
+        toml::from_str(&format!("name = \"siem\"\ntype = \"file\"\npath = \"f\"\n{fields}"))
+    }
+
+    #[test]
+    fn fields_and_events_are_chosen_by_name() {
+        let plain = parse("").unwrap();
+        assert!(plain.events.is_none() && plain.disclosed().is_empty());
+        let chosen = parse("events = [\"restore.*\", \"kek.failing\"]\nfields = [\"device\", \"reason\"]").unwrap();
+        let selects = |kind| chosen.events.as_ref().unwrap().iter().any(|selector| selector.selects(kind));
+        assert!(selects(Kind::RestoreReleased) && selects(Kind::KekFailing));
+        assert!(!selects(Kind::KekRecovered) && !selects(Kind::RecordWrapped));
+        assert_eq!(chosen.disclosed(), [Field::Device, Field::Reason].into());
+        assert_eq!(parse("disclose = true").unwrap().disclosed().len(), Field::ALL.len());
+        for wrong in
+            ["events = [\"restores.*\"]", "events = [\"*\"]", "fields = [\"key\"]", "max_mb = 1", "format = \"x\""]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

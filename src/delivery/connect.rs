@@ -1,0 +1,58 @@
+//! From configured sinks to receivers: each transport's options, in one place.
+
+use super::Outlet;
+use crate::config::Config;
+use crate::config::sink::{Entry, Receiver};
+use sinks::{FileSink, Sink};
+use std::time::Duration;
+
+/// A configured sink cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("sink `{name}` cannot be used")]
+pub struct ConnectError {
+    name: String,
+    source: Failure,
+}
+
+/// What the opening of a receiver may fail with.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Opens every configured sink; fails with the first that cannot be used. A receiver that is away is no failure.
+pub async fn all(config: &Config) -> Result<Vec<Outlet>, ConnectError> {
+    let mut outlets = Vec::with_capacity(config.sinks.len());
+    for entry in &config.sinks {
+        let sink = open(config, &entry.receiver).await;
+        let sink = sink.map_err(|source| ConnectError { name: entry.name.clone(), source })?;
+        outlets.push(outlet(entry, sink));
+    }
+    Ok(outlets)
+}
+
+async fn open(config: &Config, receiver: &Receiver) -> Result<Box<dyn Sink>, Failure> {
+    Ok(match receiver {
+        Receiver::File { path, max_mib } => {
+            Box::new(FileSink::open(&config.path(path), max_mib.saturating_mul(1024 * 1024))?)
+        }
+    })
+}
+
+/// For one delivery, where the configuration says nothing else.
+fn default_deadline(receiver: &Receiver) -> Duration {
+    match receiver {
+        Receiver::File { .. } => Duration::from_secs(30),
+    }
+}
+
+fn outlet(entry: &Entry, sink: Box<dyn Sink>) -> Outlet {
+    Outlet {
+        name: entry.name.clone(),
+        tenants: entry.tenants.clone(),
+        events: entry.events.clone(),
+        disclosed: entry.disclosed(),
+        format: entry.format,
+        proof: entry.proof,
+        deadline: entry.deadline_seconds.map_or_else(|| default_deadline(&entry.receiver), Duration::from_secs),
+        alarm_lag: Duration::from_secs(entry.alarm_lag_seconds),
+        sink,
+    }
+}
