@@ -150,6 +150,8 @@ kinds! {
     AdminTokenRevoked "admin.token_revoked",
     /// An administrator was refused.
     AdminDenied "admin.denied",
+    /// Evidence was made for an auditor: for whom, which range, which fields.
+    AuditExported "audit.exported",
     /// A sink stopped until an operator acts.
     SinkPaused "sink.paused",
     /// A sink delivers again.
