@@ -5,6 +5,7 @@
 
 mod file;
 mod format;
+pub mod https;
 mod message;
 
 pub use file::FileSink;
@@ -85,6 +86,9 @@ pub enum PauseReason {
     /// The receiver's address is one that this sink may not connect to.
     #[error("the receiver's address is not allowed")]
     Forbidden,
+    /// The receiver is there, but not set up for what this sink sends.
+    #[error("the receiver is not set up for what this sink sends")]
+    Misconfigured,
     /// The file may not be written.
     #[error("the file may not be written")]
     NotWritable,
@@ -99,6 +103,7 @@ impl PauseReason {
             Self::NotFound => const { Outcome::from_static("not_found") },
             Self::Tls => const { Outcome::from_static("tls_untrusted") },
             Self::Forbidden => const { Outcome::from_static("address_forbidden") },
+            Self::Misconfigured => const { Outcome::from_static("misconfigured") },
             Self::NotWritable => const { Outcome::from_static("not_writable") },
         }
     }
