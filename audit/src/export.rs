@@ -76,7 +76,7 @@ impl Exporter {
             return Err(ExportError::OutOfOrder { expected: self.edge.size() });
         }
         let opened = leaf::read(leaf, disclosures).map_err(|source| ExportError::Leaf { index, source })?;
-        self.lines.write_all(&line(index, &opened, leaf, disclosures))?;
+        self.lines.write_all(&line(index, &opened, leaf, disclosures, None))?;
         self.lines.write_all(b"\n")?;
         self.keys.extend(opened.event.event_key);
         tile::push_entry(&mut self.bundle, leaf.as_bytes()).expect("invariant: a readable leaf is at most 16 KiB");

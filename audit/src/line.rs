@@ -1,15 +1,16 @@
-//! One event as one line of JSON: the leaf, its disclosures, and in clear what they say.
+//! One event as one line of JSON: the leaf, its disclosures, in clear what they say, and where asked for its proof.
 
 use crate::digest::Encoded;
 use crate::event::{Event, Exposure, Field, KekRef, Kind, Outcome};
 use crate::leaf::Opened;
+use crate::receipt::Receipt;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-/// The members of a line, in the order in which they are written. All but the last two are copies for convenience;
-/// `verify` compares them with what the leaf and the disclosures say.
+/// The members of a line, in the order in which they are written. All before `leaf` are copies for convenience; `verify`
+/// compares them with what the leaf and the disclosures say.
 #[derive(Serialize)]
 struct Line<'a> {
     id: String,
@@ -32,18 +33,27 @@ struct Line<'a> {
     disclosed: &'a Event,
     leaf: &'a str,
     disclosures: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
 }
 
 fn disclosed<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(Field::ALL.iter().filter_map(|field| Some((field.as_str(), event.text(*field)?))))
 }
 
-/// The line of the event at `index`, without newline; `opened` is what `leaf` and `disclosures` say.
+/// The line of the event at `index`, without newline; `opened` is what `leaf` and `disclosures` say, `receipt` proves the
+/// leaf.
 ///
 /// # Panics
 /// When `iat` is after the year 9999; [`crate::leaf::read`] gives no such leaf.
 #[must_use]
-pub fn line<D: AsRef<str>>(index: u64, opened: &Opened, leaf: &str, disclosures: &[D]) -> Vec<u8> {
+pub fn line<D: AsRef<str>>(
+    index: u64,
+    opened: &Opened,
+    leaf: &str,
+    disclosures: &[D],
+    receipt: Option<&Receipt>,
+) -> Vec<u8> {
     let event = &opened.event;
     let line = Line {
         id: opened.origin.event_id(index),
@@ -61,6 +71,7 @@ pub fn line<D: AsRef<str>>(index: u64, opened: &Opened, leaf: &str, disclosures:
         disclosed: event,
         leaf,
         disclosures: disclosures.iter().map(AsRef::as_ref).collect(),
+        proof: receipt.map(Receipt::to_text),
     };
     serde_json::to_vec(&line).expect("invariant: a line is JSON")
 }

@@ -9,7 +9,7 @@ pub mod https;
 mod message;
 
 pub use file::FileSink;
-pub use format::{Format, Source};
+pub use format::{Format, Source, Tally};
 pub use message::{Message, Place, Severity};
 
 use async_trait::async_trait;

@@ -95,7 +95,7 @@ impl<'a> Walk<'a> {
         let shown = self.lines.next().map_err(|failure| failure.what)?;
         let Shown { disclosures } = serde_json::from_slice(&shown).map_err(|_| Fault::Line)?;
         let opened = self.open(index, leaf, &disclosures)?;
-        if shown.strip_suffix(b"\n") != Some(&*line(index, &opened, leaf, &disclosures)) {
+        if shown.strip_suffix(b"\n") != Some(&*line(index, &opened, leaf, &disclosures, None)) {
             return Err(Fault::Line);
         }
         self.observe(index, &opened)?;
