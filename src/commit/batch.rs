@@ -6,7 +6,7 @@ use super::tree::{Forest, Growth, NewLeaf};
 use super::view::View;
 use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work};
 use crate::error::Refusal;
-use crate::store::{self, Store, broker_keys, cursors, nonces};
+use crate::store::{self, Store, broker_keys, cursors, destructions, nonces};
 use audit::event::{Exposure, Kind, Outcome};
 use metrics::{counter, histogram};
 use sqlx::{Any, Connection, Transaction};
@@ -144,6 +144,11 @@ impl Batcher {
             Upkeep::AdvanceCursor { tenant, sink, next } => cursors::advance(&mut writer, &tenant, &sink, next).await?,
             Upkeep::StoreKey(key) => broker_keys::insert(&mut writer, &key).await?,
             Upkeep::DestroyKey(id) => broker_keys::destroy(&mut writer, id).await?,
+            Upkeep::Shred { kek, records } => {
+                let mut transaction = begin(&mut writer).await?;
+                destructions::shred(&mut transaction, kek, &records).await?;
+                transaction.commit().await?;
+            }
             Upkeep::EmptyJournal => {
                 if !store::empty_journal(&mut writer).await? {
                     return Err(CommitError::JournalInUse);

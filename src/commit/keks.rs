@@ -31,7 +31,7 @@ pub enum KekStep {
 }
 
 pub(super) async fn register(db: &mut Connection, kek: &Kek, canary: &Wrapped) -> Result<Passed, StoreError> {
-    if keks::is_taken(db, (&kek.provider, &kek.key_name)).await? {
+    if keks::holder(db, (&kek.provider, &kek.key_name)).await?.is_some() {
         return Ok(Err(Refusal::KekTaken));
     }
     keks::insert(db, kek, canary).await?;
@@ -112,7 +112,8 @@ async fn request_destruction(db: &mut Connection, kek: &Kek, destruction: &Destr
     Ok(Ok(Applied::Done))
 }
 
-/// Two people, one day, and a count that both have seen: else nothing is destroyed.
+/// Two people, one day, and a count that both have seen: else nothing is destroyed. From here on the KEK opens nothing;
+/// [`super::Upkeep::Shred`] deletes what it wrapped, page by page, for nobody else could write meanwhile.
 pub(super) async fn confirm_destruction(
     db: &mut Connection,
     (tenant, id): (&str, Uuid),
@@ -130,7 +131,6 @@ pub(super) async fn confirm_destruction(
         return Ok(Err(Refusal::CountChanged));
     }
     let restores = end_restores_under(db, (tenant, order.kek), now).await?;
-    destructions::shred(db, (tenant, order.kek)).await?;
     keks::set_state(db, order.kek, KekState::Destroyed).await?;
     destructions::set_state(db, id, DestructionState::Confirmed).await?;
     Ok(Ok(Applied::Revoked { restores, at: now }))

@@ -122,6 +122,13 @@ pub enum Upkeep {
     StoreKey(BrokerKey),
     /// Destroys one of the broker's own keys.
     DestroyKey(Uuid),
+    /// Deletes what a destroyed KEK wrapped of these records, in one transaction.
+    Shred {
+        /// The KEK.
+        kek: Uuid,
+        /// A page of records.
+        records: Vec<Uuid>,
+    },
     /// Empties the journal beside the database, so that no copy of what was deleted stays there.
     EmptyJournal,
 }

@@ -1,6 +1,7 @@
 //! BYOK: an administrator brings a key that was made elsewhere to its provider. It is no KEK until it is registered.
 
 use super::admin::{proposal, require_tenant};
+use super::keks::free_for;
 use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::commit::Rare;
@@ -34,22 +35,25 @@ impl Import<'_> {
         }
     }
 
-    /// Hands the material to the provider. Not repeatable: most providers refuse the same material a second time.
+    /// Hands the material to the provider. Not repeatable: most providers refuse the same material a second time. What it
+    /// does cannot be undone, so the log knows of it before.
     pub async fn import(&self, material: &[u8], token: &[u8]) -> Result<(), Error> {
         self.admit().await?;
+        self.record(Kind::KekImportRequested, Outcome::OK).await?;
         match self.broker.kms.import((self.provider, &self.key), (material, token)).await {
             Ok(()) => self.record(Kind::KekImported, Outcome::OK).await,
             Err(error) => Err(self.deny(error).await),
         }
     }
 
-    /// Before the provider is asked: what it does cannot be undone.
+    /// Before the provider is asked. Another tenant's KEK is no key to be imported into.
     async fn admit(&self) -> Result<(), Error> {
         if !self.broker.kms.has(self.provider) {
             return Err(Error::Malformed("no provider of this name is configured"));
         }
+        let key = (self.provider, self.key.as_str());
         let refusal = if require_tenant(self.broker, self.tenant).await?.state == Standing::Active {
-            self.broker.reserved.check(self.tenant, (self.provider, self.key.as_str())).err()
+            free_for(self.broker, self.tenant, key).await?.err()
         } else {
             Some(Refusal::TenantInactive)
         };

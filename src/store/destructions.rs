@@ -1,6 +1,7 @@
-//! Table `destructions`, and what a destruction does to records: set by set, however many there are.
+//! Table `destructions`, and what a destruction does to records: page by page, however many there are.
 
-use super::{Connection, StoreError, column, parsed, stored_words};
+use super::keks::KekState;
+use super::{Connection, StoreError, column, list, parsed, stored_words};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ stored_words! {
     DestructionState {
         /// Waits for another administrator.
         Requested = "requested",
-        /// Done.
+        /// The KEK opens nothing any more; what it wrapped is deleted page by page.
         Confirmed = "confirmed",
         /// Taken back.
         Cancelled = "cancelled",
@@ -132,19 +133,38 @@ pub(crate) async fn stakes(db: &mut Connection, kek: Uuid) -> Result<Stakes, Sto
     read_stakes(&sqlx::query(AssertSqlSafe(sql)).bind(kek.to_string()).fetch_one(db).await?)
 }
 
-/// Deletes all that the tenant's KEK wrapped. What stands by for a record takes its place; where nothing does, what is
-/// beside it, a share of no use, and the bundle go too. The record's row stays, so that generations only grow.
-pub(crate) async fn shred(db: &mut Connection, (tenant, kek): (&str, Uuid)) -> Result<(), StoreError> {
-    let kek = kek.to_string();
-    let spare = format!("DELETE FROM wraps AS w WHERE w.kek = $1 AND {OPENS_OTHERWISE}");
-    sqlx::query(AssertSqlSafe(spare)).bind(&kek).execute(&mut *db).await?;
-    let promote =
-        "UPDATE wraps SET slot = 'whole' WHERE slot = 'standby' AND kek IN (SELECT id FROM keks WHERE tenant = $1)
-                   AND NOT EXISTS (SELECT 1 FROM wraps w WHERE w.record = wraps.record AND w.slot = 'whole')";
-    sqlx::query(promote).bind(tenant).execute(&mut *db).await?;
-    let blank = "UPDATE records SET bundle = $1 WHERE id IN (SELECT record FROM wraps WHERE kek = $2)";
-    sqlx::query(blank).bind(&[][..] as &[u8]).bind(&kek).execute(&mut *db).await?;
-    let delete = "DELETE FROM wraps WHERE record IN (SELECT record FROM wraps WHERE kek = $1)";
-    sqlx::query(delete).bind(&kek).execute(db).await?;
+/// The destroyed KEKs of which wraps are left, each with its tenant.
+pub(crate) async fn unfinished(db: &mut Connection) -> Result<Vec<(String, Uuid)>, StoreError> {
+    let sql = "SELECT tenant, id FROM keks WHERE state = $1 AND EXISTS (SELECT 1 FROM wraps WHERE kek = keks.id)";
+    let rows = sqlx::query(sql).bind(KekState::Destroyed.as_str()).fetch_all(db).await?;
+    rows.iter().map(|row| Ok((column(row, "tenant")?, parsed(row, "id")?))).collect()
+}
+
+/// At most so many records that the KEK has wraps of.
+pub(crate) async fn records_under(db: &mut Connection, kek: Uuid, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+    let sql = "SELECT DISTINCT record FROM wraps WHERE kek = $1 LIMIT $2";
+    let rows = sqlx::query(sql).bind(kek.to_string()).bind(limit).fetch_all(db).await?;
+    rows.iter().map(|row| parsed(row, "record")).collect()
+}
+
+/// Deletes what the KEK wrapped of these records. What stands by for a record takes its place; where nothing does, what
+/// is beside it, a share of no use, and the bundle go too. The record's row stays, so that generations only grow.
+pub(crate) async fn shred(db: &mut Connection, kek: Uuid, records: &[Uuid]) -> Result<(), StoreError> {
+    let these = list(records.len());
+    let steps = [
+        format!("DELETE FROM wraps AS w WHERE w.kek = ? AND w.record IN {these} AND {OPENS_OTHERWISE}"),
+        format!(
+            "UPDATE wraps SET slot = 'whole' WHERE slot = 'standby' AND kek <> ? AND record IN {these}
+               AND NOT EXISTS (SELECT 1 FROM wraps w WHERE w.record = wraps.record AND w.slot = 'whole')"
+        ),
+        format!(
+            "UPDATE records SET bundle = x'' WHERE id IN (SELECT record FROM wraps WHERE kek = ? AND record IN {these})"
+        ),
+        format!("DELETE FROM wraps WHERE record IN (SELECT record FROM wraps WHERE kek = ? AND record IN {these})"),
+    ];
+    for sql in steps {
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(kek.to_string());
+        records.iter().fold(query, |query, id| query.bind(id.to_string())).execute(&mut *db).await?;
+    }
     Ok(())
 }

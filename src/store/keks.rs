@@ -69,10 +69,14 @@ pub(crate) async fn page(db: &mut Connection, tenant: &str, after: &str, limit: 
     sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
 }
 
-/// Whether a KEK of this name at this provider was ever registered, by any tenant.
-pub(crate) async fn is_taken(db: &mut Connection, (provider, key_name): (&str, &str)) -> Result<bool, StoreError> {
-    let sql = "SELECT id FROM keks WHERE provider = $1 AND key_name = $2";
-    Ok(sqlx::query(sql).bind(provider).bind(key_name).fetch_optional(db).await?.is_some())
+/// The tenant whose KEK this key of a provider is.
+pub(crate) async fn holder(
+    db: &mut Connection,
+    (provider, key_name): (&str, &str),
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT tenant FROM keks WHERE provider = $1 AND key_name = $2";
+    let row = sqlx::query(sql).bind(provider).bind(key_name).fetch_optional(db).await?;
+    row.map(|row| column(&row, "tenant")).transpose()
 }
 
 /// Stores a KEK with a random secret under it.

@@ -4,7 +4,8 @@ use crate::harness::{Broker, Raw, TENANT, outcomes};
 use crate::keks::{further_kek, kek, step, told};
 use serde_json::{Value, json};
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
 
 async fn start() -> (Broker, String, Raw) {
     let broker = Broker::start_with(|config| Broker::with_two_administrators(&config)).await;
@@ -28,6 +29,12 @@ async fn confirm(broker: &Broker, order: &str, records: u64) -> (u16, Value) {
 async fn wrapped(broker: &Broker) -> Vec<Vec<u8>> {
     let all = broker.sql("SELECT group_concat(hex(wrapped)) FROM wraps").await.unwrap_or_default();
     all.split(',').filter(|one| !one.is_empty()).map(|one| hex::decode(one).unwrap()).collect()
+}
+
+/// How many wraps the first KEK still has.
+async fn left(broker: &Broker) -> u64 {
+    let oldest = "SELECT CAST(COUNT(*) AS TEXT) FROM wraps WHERE kek = (SELECT id FROM keks ORDER BY id LIMIT 1)";
+    broker.sql(oldest).await.unwrap().parse().unwrap()
 }
 
 /// How many of these byte strings are in the database's files.
@@ -159,10 +166,12 @@ async fn a_standby_takes_the_place_of_a_destroyed_kek_and_a_share_goes_with_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_thousand_records_go_in_one_transaction() {
-    let (broker, vkey, device) = start().await;
+async fn a_hundred_thousand_records_go_page_by_page_while_others_write_and_over_a_crash() {
+    let (mut broker, vkey, device) = start().await;
     device.backup("identity", 1, b"any key").await;
     let doomed = kek(&broker, TENANT).await;
+    let next = further_kek(&broker, "next").await;
+    broker.admin_ok(&format!("/{TENANT}/protection"), json!({"kek": next})).await;
     // In no order, so that the database has to move rows about: a moved row may leave a copy behind.
     broker
         .sql(
@@ -180,11 +189,26 @@ async fn a_hundred_thousand_records_go_in_one_transaction() {
         .await;
     let (order, asked) = request(&broker, &doomed).await;
     assert_eq!((&asked["lost"], &asked["kept"]), (&json!(100_001), &json!(0)));
-    let started = Instant::now();
-    let (status, done) = confirm(&broker, &order, 100_001).await;
-    eprintln!("100,001 records destroyed in {:?}", started.elapsed());
-    assert_eq!((status, &done["lost"]), (201, &json!(100_001)), "{done}");
-    assert_eq!(broker.sql("SELECT CAST(COUNT(*) AS TEXT) FROM wraps").await.unwrap(), "0");
+    let (path, confirmation) = (format!("{order}/confirm"), json!({"records": 100_001}));
+    let destroying = broker.second_admin(&path, confirmation);
+    let beside = async {
+        while left(&broker).await > 90_000 {}
+        let started = Instant::now();
+        device.backup("archive", 100_001, b"under the next KEK").await;
+        assert!(left(&broker).await > 0, "the backup had to wait for the destruction: {:?}", started.elapsed());
+    };
+    tokio::select! {
+        answer = destroying => panic!("destroyed before anybody else could write: {answer:?}"),
+        () = beside => broker.kill(),
+    }
+    broker.run(&[]).await;
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while left(&broker).await > 0 {
+        assert!(Instant::now() < deadline, "the destruction does not go on after a crash");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let rest = broker.sql("SELECT group_concat(kek) FROM wraps").await;
+    assert_eq!(rest, Some(next), "what another KEK wrapped is untouched");
     let kept = "SELECT CAST(COUNT(*) AS TEXT) FROM records WHERE bundle = CAST('' AS BLOB)";
     assert_eq!(broker.sql(kept).await.unwrap(), "100001", "rows stay, bundles do not");
     let traces = ["trace of a bundle", "trace of a wrap"].map(|trace| trace.as_bytes().to_vec());

@@ -48,7 +48,7 @@ async fn an_import_that_cannot_be_is_refused_and_recorded() {
     assert_eq!(code(&broker, "/acme/keks/import", import("software")).await, (403, "tenant_inactive".into()));
     let log = broker.verified_log(TENANT, &vkey);
     assert_eq!(outcomes(&log, "admin.denied"), ["import_unsupported", "import_unsupported", "tenant_inactive"]);
-    assert_eq!(log.len(), before + 4, "the revocation and three refusals");
+    assert_eq!(log.len(), before + 5, "one wish, the revocation and three refusals");
     let denied = log.iter().find(|event| event["evt"] == "admin.denied").unwrap();
     assert_eq!((&denied["prov"], &denied["disclosed"]["provider_ref"]), (&json!("software"), &json!("customer-key")));
     assert_eq!(denied["disclosed"]["actor"], "token:operator");
@@ -168,6 +168,7 @@ async fn an_own_key_is_made_offline_imported_registered_and_opens_what_the_provi
     assert_eq!(opened["plaintext"], released, "our own copy of the key opens what OpenBao wrapped");
 
     let log = online.broker.verified_log(TENANT, &online.vkey);
+    assert_eq!(outcomes(&log, "kek.import_requested").len(), 1 + outcomes(&log, "admin.denied").len());
     assert_eq!(outcomes(&log, "kek.imported"), ["ok"]);
     assert_eq!(outcomes(&log, "admin.denied")[0], "material_invalid");
     assert_eq!(outcomes(&log, "kek.registered"), ["ok"]);

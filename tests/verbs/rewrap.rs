@@ -205,6 +205,21 @@ async fn a_kek_that_was_taken_away_is_asked_for_nothing_and_holds_up_no_other_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_gone_at_its_vendor_holds_up_no_other_record() {
+    let mut scene = Scene::start(&["second", "third"]).await;
+    scene.protect(json!({"kek": scene.keks[1]})).await;
+    for kind in ["later", "latest"] {
+        back_up(&mut scene.device, kind).await;
+    }
+    scene.broker.sql("UPDATE keks SET key_name = 'gone' WHERE id = (SELECT MIN(id) FROM keks)").await;
+    scene.protect(json!({"kek": scene.keks[2]})).await;
+    let ended = scene.ended(&scene.start_rewrap().await).await;
+    let told = (&ended["state"], &ended["reason"], &ended["remaining"]);
+    assert_eq!(told, (&json!("paused"), &json!("kek_not_found"), &json!(3)), "{ended}");
+    assert_eq!(scene.held().await, BTreeSet::from([vec![scene.keks[0].clone()], vec![scene.keks[2].clone()]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rewrap_to_a_kek_that_was_disabled_meanwhile_is_shown_and_stopped() {
     let scene = Scene::start(&["second"]).await;
     scene.protect(json!({"kek": scene.keks[1]})).await;

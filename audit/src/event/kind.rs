@@ -54,6 +54,9 @@ kinds! {
     TenantProtectionChanged "tenant.protection_changed",
     /// A customer's KEK was registered.
     KekRegistered "kek.registered",
+    /// A customer's own key is about to be handed to a provider: `kek.imported` or `admin.denied` follows, unless the broker
+    /// died between.
+    KekImportRequested "kek.import_requested",
     /// A customer's own key was brought to a provider; registering it as a KEK is another event.
     KekImported "kek.imported",
     /// A KEK has a new version.

@@ -11,6 +11,9 @@ use crate::store::destructions::{self, Destruction, DestructionState, Stakes};
 use audit::event::{Event, Kind};
 use uuid::Uuid;
 
+/// Records that one transaction of a destruction takes: some milliseconds.
+const PAGE: i64 = 500;
+
 /// An order to destroy, and whether the tenant can still wrap without the KEK.
 #[derive(Debug)]
 pub struct Requested {
@@ -47,7 +50,8 @@ pub async fn request(
 }
 
 /// Destroys what the KEK wrapped, if `admin` is not who asked and `lost` is the count of records that nothing would
-/// open any more. When this answers, neither database nor journal holds them.
+/// open any more. From the first commit on the KEK opens nothing; when this answers, neither database nor journal holds
+/// what it wrapped. Where the broker dies before, [`finish`] goes on.
 pub async fn confirm(
     broker: &Broker,
     admin: &AdminCaller,
@@ -66,8 +70,31 @@ pub async fn confirm(
         }
         committed => committed?,
     };
-    empty_journal(broker).await;
+    shred(broker, order.kek).await?;
     Ok((stakes, committed.applied.try_into()?))
+}
+
+/// After a start: what a destruction had not deleted yet when the last run ended.
+pub async fn finish(broker: &Broker) -> Result<(), Error> {
+    let unfinished = destructions::unfinished(&mut *broker.store.reader().await?).await?;
+    for (tenant, kek) in unfinished {
+        tracing::info!(tenant, %kek, "a destruction goes on");
+        shred(broker, kek).await?;
+    }
+    Ok(())
+}
+
+/// Deletes what a destroyed KEK wrapped; others write between the pages.
+async fn shred(broker: &Broker, kek: Uuid) -> Result<(), Error> {
+    loop {
+        let records = destructions::records_under(&mut *broker.store.reader().await?, kek, PAGE).await?;
+        if records.is_empty() {
+            break;
+        }
+        broker.committer.upkeep(Upkeep::Shred { kek, records }).await?;
+    }
+    empty_journal(broker).await;
+    Ok(())
 }
 
 /// Takes an order back.

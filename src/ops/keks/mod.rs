@@ -61,8 +61,21 @@ async fn candidate(broker: &Broker, tenant: &str, (provider, key_name): (&str, &
 }
 
 async fn try_out(broker: &Broker, kek: &Kek) -> Result<Fit, Error> {
-    broker.reserved.check(&kek.tenant, (&kek.provider, &kek.key_name))?;
+    free_for(broker, &kek.tenant, (&kek.provider, &kek.key_name)).await??;
     Ok(broker.kms.probe(kek).await?)
+}
+
+/// Refuses a key that is kept for others, or is another tenant's KEK: the provider must not even be asked.
+pub(super) async fn free_for(
+    broker: &Broker,
+    tenant: &str,
+    key: (&str, &str),
+) -> Result<Result<(), Refusal>, StoreError> {
+    if let Err(refusal) = broker.reserved.check(tenant, key) {
+        return Ok(Err(refusal));
+    }
+    let holder = keks::holder(&mut *broker.store.reader().await?, key).await?;
+    Ok(if holder.is_some_and(|holder| holder != tenant) { Err(Refusal::KekTaken) } else { Ok(()) })
 }
 
 /// Writes that it was not done, and gives back why.

@@ -2,6 +2,7 @@
 //!
 //! It keeps no place of its own: what is left to do is what the wraps say, so it may be killed at any moment.
 
+use super::record::Trouble;
 use super::{event, record, wanted};
 use crate::broker::Broker;
 use crate::commit::{Proposal, Rare, RewrapStep};
@@ -179,10 +180,13 @@ impl Job {
         Ok(true)
     }
 
-    /// An order to look up is told from records to look at.
+    /// A reason that all share, above all an order or a key that is gone, is told from records to look at one by one.
     fn why_failed(&self) -> &'static str {
-        let ordered = Refusal::KekInactive.as_str();
-        if self.failed.values().all(|why| *why == ordered) { ordered } else { "records_failed" }
+        let mut reasons = self.failed.values().filter(|why| **why != "kek_mismatch");
+        match reasons.next() {
+            Some(first) if reasons.filter(|why| *why == first).count() + 1 == self.failed.len() => first,
+            Some(_) | None => "records_failed",
+        }
     }
 
     async fn deal_with(&mut self, ids: &[Uuid]) -> Result<(), Obstacle> {
@@ -218,7 +222,7 @@ impl Job {
     }
 
     /// Waits for all; one obstacle is enough to hold the job up, but none loses what the others did.
-    async fn settle(&mut self, mut tasks: JoinSet<(Uuid, Result<(), Error>)>) -> Result<(), Obstacle> {
+    async fn settle(&mut self, mut tasks: JoinSet<(Uuid, Result<(), Trouble>)>) -> Result<(), Obstacle> {
         let mut obstacle = None;
         while let Some(joined) = tasks.join_next().await {
             let Ok((id, done)) = joined else {
@@ -228,12 +232,23 @@ impl Job {
             let outcome = match done {
                 Ok(()) => "ok",
                 // Another has wrapped it anew, or the tenant wants others by now: the next look tells.
-                Err(Error::Refused(Refusal::RecordRewrapped | Refusal::ProtectionChanged)) => "moved",
-                Err(Error::Provider(providers::Error::Mismatch)) => {
+                Err(Trouble::Other(Error::Refused(Refusal::RecordRewrapped | Refusal::ProtectionChanged))) => "moved",
+                Err(Trouble::Other(Error::Provider(providers::Error::Mismatch))) => {
                     self.failed.insert(id, "kek_mismatch");
                     "failed"
                 }
-                Err(error) => {
+                Err(Trouble::Opening(error)) => match Obstacle::from(error) {
+                    // What the record is under is gone for good: the others can still be saved.
+                    Obstacle::Lasting(why) => {
+                        self.failed.insert(id, why);
+                        "failed"
+                    }
+                    Obstacle::Passing => {
+                        obstacle = Some(worse(obstacle, Obstacle::Passing));
+                        "held_up"
+                    }
+                },
+                Err(Trouble::Other(error)) => {
                     obstacle = Some(worse(obstacle, error.into()));
                     "held_up"
                 }

@@ -7,13 +7,26 @@ use crate::kms::Kms;
 use crate::ops::{admin, protect};
 use crate::store::keks::Kek;
 use crate::store::records::RecordSummary;
-use crate::store::wraps::{Slot, Wrap};
+use crate::store::wraps::Wrap;
 use audit::event::{Event, Exposure, Kind, Outcome};
 use metrics::counter;
-use uuid::Uuid;
 
 /// The broker, and the providers as background work may use them.
 pub(super) type Parts<'a> = (&'a Broker, &'a Kms);
+
+/// Why a record was not dealt with.
+pub(super) enum Trouble {
+    /// What it is under does not open it: the record's own trouble, unless it passes.
+    Opening(Error),
+    /// Anything else, which is in the way of others too.
+    Other(Error),
+}
+
+impl<E: Into<Error>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
 
 /// Out of the KEKs that it is under, and under those that its tenant wants now.
 pub(super) async fn rewrap(
@@ -21,17 +34,21 @@ pub(super) async fn rewrap(
     tenant: &str,
     record: &RecordSummary,
     from: &[(Wrap, Kek)],
-) -> Result<(), Error> {
+) -> Result<(), Trouble> {
     broker.disk.check()?;
     let context = providers::Context::new(*protect::context_of(tenant, record)?.as_bytes());
     let keks = protect::keks_of(broker, admin::require_tenant(broker, tenant).await?.protection).await?;
-    let (rewrapped, exposure) = match protect::rewrap(kms, from, &keks, &context).await {
-        Some(rewrapped) => (rewrapped, Exposure::None),
-        None => (through_broker(kms, from, &keks, (record.id, &context)).await, Exposure::PlaintextInBroker),
-    };
-    let to = match rewrapped {
-        Ok(to) => to,
-        Err(error) => return Err(failed(broker, tenant, record, error).await),
+    let (to, exposure) = match protect::rewrap(kms, from, &keks, &context).await {
+        Some(Ok(to)) => (to, Exposure::None),
+        Some(Err(error)) => return Err(failed(broker, tenant, record, error).await.into()),
+        None => {
+            let opened = match protect::open(kms, from, &context).await {
+                Ok(opened) => opened,
+                Err(error) => return Err(Trouble::Opening(failed(broker, tenant, record, error).await)),
+            };
+            let to = protect::wrap(kms, &keks, (record.id, &opened.secret, &context)).await?;
+            (to, Exposure::PlaintextInBroker)
+        }
     };
     let swap = Swap { record: record.id, from: sorted(from), to };
     let event = protect::name_keks(about(Kind::RecordRewrapped, record), keks.iter().map(|(_, kek)| kek));
@@ -40,27 +57,17 @@ pub(super) async fn rewrap(
     Ok(())
 }
 
-async fn through_broker(
-    kms: &Kms,
-    from: &[(Wrap, Kek)],
-    keks: &[(Slot, Kek)],
-    (record, context): (Uuid, &providers::Context),
-) -> Result<Vec<Wrap>, providers::Error> {
-    let opened = protect::open(kms, from, context).await?;
-    protect::wrap(kms, keks, (record, &opened.secret, context)).await
-}
-
 /// Opens every wrap of the record, and lets go of what was in it.
 pub(super) async fn verify(
     (broker, kms): Parts<'_>,
     tenant: &str,
     record: &RecordSummary,
     wraps: &[(Wrap, Kek)],
-) -> Result<(), Error> {
+) -> Result<(), Trouble> {
     let context = providers::Context::new(*protect::context_of(tenant, record)?.as_bytes());
     match protect::try_each(kms, wraps, &context).await.into_iter().next() {
         None => Ok(()),
-        Some((_, error)) => Err(failed(broker, tenant, record, error).await),
+        Some((_, error)) => Err(Trouble::Opening(failed(broker, tenant, record, error).await)),
     }
 }
 
