@@ -4,3 +4,4 @@ pub mod aws;
 pub mod azure;
 pub mod front;
 pub mod google;
+pub mod tls;

@@ -9,13 +9,13 @@ mod entra;
 mod jwk;
 mod material;
 mod refusal;
-mod tls;
 mod transfer;
 mod vault;
 
 pub use entra::Registration;
 
 use crate::front::Front;
+use crate::tls::{Authority, Terminator};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, State};
@@ -26,7 +26,6 @@ use entra::Entra;
 use refusal::Refusal;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard};
-use tls::{Authority, Terminator};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vault::Vault;
@@ -68,8 +67,8 @@ impl AzureKeyVault {
     pub async fn start(kind: Kind) -> Self {
         let authority = Authority::new();
         let (plain_vault, plain_entra) = (listener().await, listener().await);
-        let vault = Terminator::start(&authority, Front::before(&url(&plain_vault)).await).await;
-        let entra = Terminator::start(&authority, Front::before(&url(&plain_entra)).await).await;
+        let vault = Terminator::start(authority.server(), Front::before(&url(&plain_vault)).await).await;
+        let entra = Terminator::start(authority.server(), Front::before(&url(&plain_entra)).await).await;
         let shared = Arc::new(Shared {
             vault: Mutex::new(Vault::new(vault.url().to_owned(), kind)),
             entra: Mutex::new(Entra::new(entra.url().to_owned())),
