@@ -2,12 +2,14 @@
 
 mod edge;
 mod proof;
+mod prover;
 
 pub use edge::{Edge, InvalidEdge, Tile, partial_needs};
 pub use proof::{
     MissingTile, ProofError, TileReader, consistency_proof, inclusion_proof, tiles_for_consistency,
     tiles_for_inclusion, verify_consistency, verify_inclusion,
 };
+pub use prover::{Prover, tiles_for_run};
 
 use aws_lc_rs::digest::{Context, SHA256};
 

@@ -3,8 +3,8 @@
 use keyfold_audit::Hash;
 use keyfold_audit::tile::TileId;
 use keyfold_audit::tree::{
-    Edge, MissingTile, ProofError, Tile, TileReader, consistency_proof, empty_root, inclusion_proof, leaf_hash,
-    partial_needs, tiles_for_consistency, tiles_for_inclusion, verify_consistency, verify_inclusion,
+    Edge, MissingTile, ProofError, Prover, Tile, TileReader, consistency_proof, empty_root, inclusion_proof, leaf_hash,
+    partial_needs, tiles_for_consistency, tiles_for_inclusion, tiles_for_run, verify_consistency, verify_inclusion,
 };
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -102,6 +102,30 @@ proptest! {
     }
 
     #[test]
+    fn a_run_is_proved_as_each_of_its_leaves(size in prop_oneof![20 => 1u64..1100, 1 => 65_400u64..66_200], at in any::<u64>(), len in 0u64..600) {
+        let (edge, tiles, oracle) = grow(size);
+        let from = at % size;
+        let run = from..(from + len).min(size);
+        let needs = tiles_for_run(run.clone(), size);
+        let prover = Prover::new(run.clone(), size, &Only(&tiles, needs.clone())).unwrap();
+        for index in run.clone().step_by(7) {
+            let proof = prover.inclusion_proof(index).unwrap();
+            prop_assert_eq!(verify_inclusion(index, size, &leaf_hash(&data(index)), &proof, &edge.root()), Ok(()));
+            prop_assert_eq!(proof, inclusion_proof(index, size, &tiles).unwrap());
+        }
+        if let Some(index) = run.clone().last() {
+            prop_assert_eq!(theirs(&prover.inclusion_proof(index).unwrap()), tlog::prove_record(size, index, &oracle).unwrap());
+        }
+        for missing in 0..needs.len() {
+            let mut others = needs.clone();
+            let TileId { level, index, .. } = others.remove(missing);
+            let refused = Prover::new(run.clone(), size, &Only(&tiles, others)).err();
+            prop_assert_eq!(refused, Some(MissingTile::Tile { level, index }));
+        }
+        prop_assert_eq!(prover.inclusion_proof(run.end).err(), Some(MissingTile::BeyondSize));
+    }
+
+    #[test]
     fn what_the_oracle_refuses_is_refused(size in 1u64..300, at in any::<u64>(), from in any::<u64>(), wrong in any::<(u8, u8, u64)>()) {
         let (edge, tiles, oracle) = grow(size);
         let (index, old, root) = (at % size, 1 + from % size, edge.root());
@@ -163,6 +187,8 @@ fn nothing_is_proved_beyond_the_tree_or_without_tiles() {
     assert_eq!(consistency_proof(0, 300, &tiles), Err(MissingTile::BeyondSize));
     assert_eq!(inclusion_proof(5, 300, &HashMap::new()), Err(MissingTile::Tile { level: 0, index: 0 }));
     assert_eq!(edge.inclusion_of_recent(5), None);
+    assert_eq!(Prover::new(299..301, 300, &tiles).err(), Some(MissingTile::BeyondSize));
+    assert_eq!(Prover::new(7..7, 300, &tiles).unwrap().inclusion_proof(7), Err(MissingTile::BeyondSize));
     assert_eq!(verify_inclusion(300, 300, &[0; 32], &[], &edge.root()), Err(ProofError::BeyondSize));
     assert_eq!(verify_consistency(0, &empty_root(), 300, &edge.root(), &[]), Ok(()));
     assert_eq!(verify_consistency(0, &[0; 32], 300, &edge.root(), &[]), Err(ProofError::Root));
