@@ -9,6 +9,7 @@
 mod digest;
 pub mod event;
 pub mod export;
+pub mod finding;
 pub mod leaf;
 mod line;
 pub mod note;
