@@ -93,6 +93,21 @@ pub struct Proposal<C> {
     pub subject: String,
 }
 
+impl<C> Proposal<C> {
+    /// What the broker or an administrator does: no device asks, and the disclosures are the tenant's.
+    #[must_use]
+    pub fn new(tenant: impl Into<String>, change: C, event: Event, refused_as: Kind) -> Self {
+        let (tenant, subject) = (tenant.into(), String::new());
+        Self { tenant, nonce: None, principal: None, change, event, refused_as, subject }
+    }
+
+    /// The same, with the disclosures under the key of this person.
+    #[must_use]
+    pub fn about(self, subject: impl Into<String>) -> Self {
+        Self { subject: subject.into(), ..self }
+    }
+}
+
 /// A durable change.
 #[derive(Debug)]
 pub struct Committed {

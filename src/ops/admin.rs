@@ -16,14 +16,8 @@ use protocol::enrolment::EnrolmentCode;
 use std::sync::Arc;
 
 pub(super) fn proposal(tenant: &str, admin: &AdminCaller, change: Rare, event: Event) -> Proposal<Rare> {
-    let refused_as = Kind::AdminDenied;
     let event = from_source(event, &admin.source).actor(admin.actor.clone());
-    Proposal { tenant: tenant.into(), nonce: None, principal: None, change, event, refused_as, subject: String::new() }
-}
-
-/// The same, with the disclosures under the key of this person.
-pub(super) fn about(proposal: Proposal<Rare>, subject: String) -> Proposal<Rare> {
-    Proposal { subject, ..proposal }
+    Proposal::new(tenant, change, event, Kind::AdminDenied)
 }
 
 /// A new tenant with a log of its own; its first leaf says who made it and announces the event key.
@@ -65,7 +59,7 @@ pub async fn create_user(broker: &Broker, admin: &AdminCaller, tenant: &str, id:
     let subject = broker.keys.open_subject(tenant, id, &sealed)?;
     let keys = broker.keys.of_tenant(tenant).await?;
     let event = Event::new(Kind::UserCreated, Outcome::OK).user(id);
-    let proposal = about(proposal(tenant, admin, Rare::CreateUser(user.clone(), sealed), event), id.into());
+    let proposal = proposal(tenant, admin, Rare::CreateUser(user.clone(), sealed), event).about(id);
     broker.committer.commit_with_keys(proposal, keys, subject).await?;
     Ok(user)
 }
@@ -83,7 +77,7 @@ pub async fn create_code(
     let event = Event::new(Kind::EnrolmentCodeCreated, Outcome::OK).user(user);
     let subject = broker.keys.of_subject(tenant, user).await.map_err(|_| Refusal::UserInactive)?;
     let keys = broker.keys.of_tenant(tenant).await?;
-    let proposal = about(proposal(tenant, admin, Rare::CreateCode(stored), event), user.into());
+    let proposal = proposal(tenant, admin, Rare::CreateCode(stored), event).about(user);
     broker.committer.commit_with_keys(proposal, keys, subject).await?;
     Ok(code)
 }

@@ -46,15 +46,9 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
         .device(device.id.to_string())
         .user(&*device.user)
         .policy(decision.determined_by.join(" "));
-    let proposal = Proposal {
-        tenant: device.tenant.clone(),
-        nonce: Some(newcomer.nonce),
-        principal: None,
-        change: Rare::Enrol(hash, device.clone()),
-        event,
-        refused_as: Kind::EnrolDenied,
-        subject: device.user.clone(),
-    };
+    let change = Rare::Enrol(hash, device.clone());
+    let proposal = Proposal::new(&*device.tenant, change, event, Kind::EnrolDenied).about(&*device.user);
+    let proposal = Proposal { nonce: Some(newcomer.nonce), ..proposal };
     broker.committer.commit_rare(proposal).await?;
     enrolled(broker, newcomer, &device).await
 }
@@ -115,15 +109,10 @@ async fn record_refusal(broker: &Broker, newcomer: &Newcomer, refusal: Refusal, 
         return limited;
     }
     let event = event(broker, newcomer, Kind::EnrolDenied);
-    let proposal = Proposal {
-        tenant: newcomer.tenant.as_str().into(),
-        nonce: Some(newcomer.nonce),
-        principal: None,
-        change: Change::Refuse(refusal, None),
-        event: user.iter().fold(event, |event, user| event.user(user)),
-        refused_as: Kind::EnrolDenied,
-        subject: user.unwrap_or_default(),
-    };
+    let event = user.iter().fold(event, |event, user| event.user(user));
+    let change = Change::Refuse(refusal, None);
+    let proposal = Proposal::new(newcomer.tenant.as_str(), change, event, Kind::EnrolDenied);
+    let proposal = Proposal { nonce: Some(newcomer.nonce), ..proposal.about(user.unwrap_or_default()) };
     match broker.committer.commit(proposal).await {
         Ok(_) => refusal.into(),
         Err(error) => error,

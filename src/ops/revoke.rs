@@ -27,7 +27,7 @@ pub async fn revoke(
     let (event, subject) = event(broker, tenant, &target).await?;
     let event = event.reason(reason);
     let proposal = proposal(tenant, admin, Rare::Revoke(target), event);
-    let committed = broker.committer.commit_rare(super::admin::about(proposal, subject)).await?;
+    let committed = broker.committer.commit_rare(proposal.about(subject)).await?;
     committed.applied.try_into()
 }
 

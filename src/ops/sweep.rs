@@ -84,15 +84,8 @@ fn passed_by<T>(result: Result<T, Error>) -> Result<(), Error> {
 
 fn proposal(restore: &Restore, change: Change, event: Event) -> Proposal<Change> {
     let event = event.correlation(restore.id).device(restore.device.to_string()).user(restore.user.clone());
-    Proposal {
-        tenant: restore.tenant.clone(),
-        nonce: None,
-        principal: None,
-        change,
-        event: event.policy_digest(restore.policy_digest),
-        refused_as: Kind::RestoreFetchDenied,
-        subject: restore.user.clone(),
-    }
+    let event = event.policy_digest(restore.policy_digest);
+    Proposal::new(&*restore.tenant, change, event, Kind::RestoreFetchDenied).about(&*restore.user)
 }
 
 async fn keep_logs_alive(broker: &Broker, now: Timestamp) -> Result<(), Error> {
@@ -112,15 +105,8 @@ async fn keep_logs_alive(broker: &Broker, now: Timestamp) -> Result<(), Error> {
 
 async fn heartbeat(broker: &Broker, tenant: String, step_back: Option<i64>) -> Result<(), Error> {
     let outcome = if step_back.is_some() { Outcome::from_static("clock_went_back") } else { Outcome::OK };
-    let proposal = Proposal {
-        tenant,
-        nonce: None,
-        principal: None,
-        change: Change::Remark,
-        event: Event::new(Kind::LogHeartbeat, outcome),
-        refused_as: Kind::LogHeartbeat,
-        subject: String::new(),
-    };
+    let event = Event::new(Kind::LogHeartbeat, outcome);
+    let proposal = Proposal::new(tenant, Change::Remark, event, Kind::LogHeartbeat);
     passed_by(broker.committer.commit(proposal).await)
 }
 

@@ -67,15 +67,7 @@ async fn test(broker: Arc<Broker>, kek: Kek, canary: Wrapped) {
     };
     let mut event = event(kind, &kek);
     event.outcome = outcome;
-    let proposal = Proposal {
-        tenant: kek.tenant,
-        nonce: None,
-        principal: None,
-        change: Change::Remark,
-        event,
-        refused_as: kind,
-        subject: String::new(),
-    };
+    let proposal = Proposal::new(kek.tenant, Change::Remark, event, kind);
     if let Err(error) = broker.committer.commit(proposal).await {
         tracing::error!(error = &error as &dyn std::error::Error, "what became of a KEK could not be recorded");
     }

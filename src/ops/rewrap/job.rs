@@ -292,15 +292,7 @@ impl Job {
     }
 
     fn proposal(&self, change: Rare, event: Event) -> Proposal<Rare> {
-        Proposal {
-            tenant: self.tenant.clone(),
-            nonce: None,
-            principal: None,
-            change,
-            event,
-            refused_as: Kind::AdminDenied,
-            subject: String::new(),
-        }
+        Proposal::new(&*self.tenant, change, event, Kind::AdminDenied)
     }
 }
 

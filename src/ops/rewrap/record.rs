@@ -90,15 +90,7 @@ fn about(kind: Kind, record: &RecordSummary) -> Event {
 }
 
 fn change(tenant: &str, record: &RecordSummary, change: Change, event: Event) -> Proposal<Change> {
-    Proposal {
-        tenant: tenant.into(),
-        nonce: None,
-        principal: None,
-        change,
-        event,
-        refused_as: Kind::RewrapDenied,
-        subject: record.user.clone(),
-    }
+    Proposal::new(tenant, change, event, Kind::RewrapDenied).about(&*record.user)
 }
 
 /// In the order of the database, which the gate compares with.
