@@ -3,10 +3,13 @@
 //! The log is the only queue. The broker keeps a cursor per tenant and sink, renders what is due, and hands it over in
 //! batches; a sink translates and sends. It never retries, skips, sorts or decides.
 
+pub mod elastic;
 mod file;
 mod format;
 pub mod https;
 mod message;
+pub mod splunk;
+pub mod webhook;
 
 pub use file::FileSink;
 pub use format::{Format, Source, Tally};

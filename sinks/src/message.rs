@@ -1,5 +1,10 @@
 use audit::Origin;
 use audit::event::{Event, Kind, Outcome};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The last millisecond of the year 9999, after which RFC 3339 has no dates.
+const LAST_MS: u64 = 253_402_300_799_999;
 
 /// Something on its way to a receiver, written down in the sink's format.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +24,25 @@ pub struct Message {
     pub severity: Severity,
     /// One line without newline; UTF-8.
     pub body: Vec<u8>,
+}
+
+impl Message {
+    /// Appends the body as a JSON value: as it is where the format writes objects, else as a string.
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        if self.body.starts_with(b"{") {
+            out.extend_from_slice(&self.body);
+        } else {
+            let text = String::from_utf8_lossy(&self.body);
+            serde_json::to_writer(out, &text).expect("invariant: a string is JSON, and memory takes it");
+        }
+    }
+
+    /// [`Message::at_ms`] after RFC 3339, in UTC.
+    pub(crate) fn time(&self) -> String {
+        let nanoseconds = i128::from(self.at_ms.min(LAST_MS)) * 1_000_000;
+        let time = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).expect("invariant: it is before year 10000");
+        time.format(&Rfc3339).expect("invariant: it is between the years 1970 and 9999, in UTC")
+    }
 }
 
 /// What a message tells of.

@@ -2,5 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
+mod elastic;
 mod file;
+mod https;
 mod messages;
+mod oracle;
+mod splunk;
+mod webhook;

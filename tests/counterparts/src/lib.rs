@@ -1,7 +1,11 @@
-//! What the tests run the providers against, where nothing real can be had; and faults in front of what can.
+//! What the tests run providers and sinks against, where nothing real can be had; and faults in front of what can.
 
 pub mod aws;
 pub mod azure;
+pub mod elastic;
 pub mod front;
 pub mod google;
+mod server;
+pub mod splunk;
 pub mod tls;
+pub mod webhook;

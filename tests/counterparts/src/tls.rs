@@ -6,8 +6,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use std::fmt;
+use std::io;
 use std::sync::Arc;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt, copy, copy_bidirectional, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -153,10 +154,19 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: String) {
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, behind) = (acceptor.clone(), behind.clone());
         connections.spawn(async move {
-            let mut outside = acceptor.accept(stream).await.ok()?;
+            let mut outside = match acceptor.accept(stream).into_fallible().await {
+                Ok(outside) => outside,
+                Err((_, stream)) => return linger(stream).await.ok(),
+            };
             let mut inside = TcpStream::connect(behind).await.ok()?;
-            copy_bidirectional(&mut outside, &mut inside).await.ok()
+            copy_bidirectional(&mut outside, &mut inside).await.ok().map(drop)
         });
         while connections.try_join_next().is_some() {}
     }
+}
+
+/// Closing while bytes are unread would reset the connection, and the client might never see the alert that says why.
+async fn linger(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    copy(&mut stream, &mut sink()).await.map(drop)
 }
