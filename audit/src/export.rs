@@ -1,6 +1,6 @@
 //! A log as a directory of files, complete enough to be verified offline.
 
-use crate::leaf::{self, EventPublicKey, LeafError};
+use crate::leaf::{self, EventPublicKey, LeafError, Opened};
 use crate::line::line;
 use crate::note::{self, Checkpoint, NoteError, Verifier};
 use crate::tile::{self, WIDTH};
@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use uuid::Uuid;
 
 /// The prefix of the C2SP tlog-tiles resources.
 pub(crate) const LOG: &str = "log";
@@ -67,15 +68,22 @@ impl Exporter {
         Ok(Self { dir: dir.to_owned(), verifier, edge: Edge::new(), bundle: Vec::new(), lines, keys: Vec::new() })
     }
 
-    /// Adds the event at `index` with the disclosures that the reader may see.
+    /// Adds the event at `index` with the disclosures that the reader may see, or with the erasure that left none.
     ///
     /// # Errors
     /// [`ExportError`]; the export cannot go on after one.
-    pub fn append(&mut self, index: u64, leaf: &str, disclosures: &[String]) -> Result<(), ExportError> {
+    pub fn append(
+        &mut self,
+        index: u64,
+        leaf: &str,
+        disclosures: &[String],
+        erased: Option<Uuid>,
+    ) -> Result<(), ExportError> {
         if index != self.edge.size() {
             return Err(ExportError::OutOfOrder { expected: self.edge.size() });
         }
         let opened = leaf::read(leaf, disclosures).map_err(|source| ExportError::Leaf { index, source })?;
+        let opened = Opened { erased, ..opened };
         self.lines.write_all(&line(index, &opened, leaf, disclosures, None))?;
         self.lines.write_all(b"\n")?;
         self.keys.extend(opened.event.event_key);

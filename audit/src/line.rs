@@ -31,6 +31,8 @@ struct Line<'a> {
     exposure: Exposure,
     #[serde(serialize_with = "disclosed")]
     disclosed: &'a Event,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<Uuid>,
     leaf: &'a str,
     disclosures: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,8 +43,8 @@ fn disclosed<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_map(Field::ALL.iter().filter_map(|field| Some((field.as_str(), event.text(*field)?))))
 }
 
-/// The line of the event at `index`, without newline; `opened` is what `leaf` and `disclosures` say, `receipt` proves the
-/// leaf.
+/// The line of the event at `index`, without newline; `opened` is what `leaf` and `disclosures` say, with the erasure if
+/// there was one; `receipt` proves the leaf.
 ///
 /// # Panics
 /// When `iat` is after the year 9999; [`crate::leaf::read`] gives no such leaf.
@@ -69,6 +71,7 @@ pub fn line<D: AsRef<str>>(
         cfg: event.policy_digest.as_ref().map(Encoded::new),
         exposure: event.exposure,
         disclosed: event,
+        erased: opened.erased,
         leaf,
         disclosures: disclosures.iter().map(AsRef::as_ref).collect(),
         proof: receipt.map(Receipt::to_text),

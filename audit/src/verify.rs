@@ -1,15 +1,25 @@
 //! Offline verification of an exported log: from files and the log's verifier key alone.
 
+mod delivered;
+mod erasures;
 mod files;
+mod gaps;
+mod history;
 mod holdings;
+mod message;
 mod pairing;
+mod proofs;
+mod sorter;
 mod walk;
 
+pub use delivered::{Deliveries, DeliveryReport, Whole};
+pub use erasures::Erasure;
 pub use pairing::{OpenIntent, PairingError};
 
 use crate::export::{CHECKPOINT, VKEY};
 use crate::leaf::LeafError;
 use crate::note::{self, Checkpoint, NoteError, Verifier};
+use crate::receipt::ReceiptError;
 use files::Files;
 use std::collections::BTreeMap;
 use std::io;
@@ -42,6 +52,8 @@ pub struct Report {
     pub records_under: BTreeMap<String, u64>,
     /// Restores still under way when the log was exported.
     pub open: Vec<OpenIntent>,
+    /// Persons who were erased, by the references of their erasures.
+    pub erasures: Vec<Erasure>,
 }
 
 /// The first thing that is wrong.
@@ -65,6 +77,15 @@ pub enum Fault {
         /// Why.
         source: io::Error,
     },
+    /// What a receiver exported cannot be read.
+    #[error("the export cannot be read: {0}")]
+    Source(io::Error),
+    /// The folder for what does not fit in memory cannot be used.
+    #[error("the folder for temporary files cannot be used: {0}")]
+    Scratch(io::Error),
+    /// There is no checkpoint.
+    #[error("no checkpoint of this log: without one, nothing is proven")]
+    NoCheckpoint,
     /// The verifier key or the checkpoint is not accepted.
     #[error("the checkpoint is not accepted: {0}")]
     Checkpoint(NoteError),
@@ -74,6 +95,29 @@ pub enum Fault {
     /// The event is missing although the checkpoint counts it.
     #[error("missing, although the checkpoint counts it")]
     Missing,
+    /// More events are missing up to `end` than were withheld from the sink; this one, or a later one.
+    #[error("this event or a later one is missing: up to {end}, more than the {withheld} that were withheld")]
+    TooFew {
+        /// The size at which the next checkpoint message counts what is withheld.
+        end: u64,
+        /// How many that message says were withheld since the one before.
+        withheld: u64,
+    },
+    /// Neither a checkpoint nor a proof vouches for the event.
+    #[error("nothing proves it: events before the next checkpoint are missing, and it brings no proof of its own")]
+    Unproven,
+    /// The event's own proof does not prove it.
+    #[error("{0}")]
+    Proof(ReceiptError),
+    /// The events from this one up to `end` are genuine but not those, or not in the order, that the checkpoint signed.
+    #[error("an event between this and {end} is not in its place: the checkpoint at {end} has another root")]
+    Exchanged {
+        /// The checkpoint's size.
+        end: u64,
+    },
+    /// Two events of one index, or two checkpoints of one size: the log was forked, or its database rolled back.
+    #[error("contradicts another that is signed alike: the log was forked, or its database put back to an older state")]
+    Contradiction,
     /// There is an event that the checkpoint does not count.
     #[error("not counted by the checkpoint")]
     Surplus,
@@ -98,6 +142,9 @@ pub enum Fault {
     /// The line in `events.ndjson` says something else than the leaf.
     #[error("the line in `events.ndjson` says something else than the leaf")]
     Line,
+    /// The event is marked as erased, but something is disclosed of it.
+    #[error("marked as erased, and yet something is disclosed of it")]
+    Erasure,
     /// Intent and outcome of a restore do not fit.
     #[error("{0}")]
     Pairing(PairingError),

@@ -25,6 +25,9 @@ pub struct Opened {
     pub kid: String,
     /// The event; a field that was not disclosed has no text.
     pub event: Event,
+    /// The `cor` of the `subject.erased` by which nobody can disclose the event any more. No part of the leaf: whoever shows
+    /// the event says so, and [`read`] and [`open`] leave it empty.
+    pub erased: Option<Uuid>,
 }
 
 /// Why a leaf or its disclosures are not what a broker signed. Nothing of them may be used.
@@ -102,7 +105,7 @@ fn opened(claims: &Claims<'_>, kid: &str) -> Result<Opened, LeafError> {
     event.policy_digest = claims.cfg.as_ref().map(Encoded::bytes);
     event.event_key = claims.event_key.as_ref().map(Jwk::key);
     let origin = Origin::new(&claims.iss).map_err(|_| LeafError::Claims)?;
-    Ok(Opened { origin, jti: claims.jti, iat: claims.iat, boot: claims.boot, kid: kid.to_owned(), event })
+    Ok(Opened { origin, jti: claims.jti, iat: claims.iat, boot: claims.boot, kid: kid.to_owned(), event, erased: None })
 }
 
 fn disclosed<D: AsRef<str>>(

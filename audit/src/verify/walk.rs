@@ -1,17 +1,14 @@
 use super::files::{Files, Lines};
-use super::holdings::Holdings;
-use super::pairing::Pairing;
+use super::history::{History, Told};
 use super::{Failure, Fault, Report};
 use crate::Hash;
-use crate::event::{Event, Kind};
 use crate::export::{EVENT_KEYS, EVENTS, event_keys};
-use crate::leaf::{self, EventPublicKey, LeafError, Opened};
+use crate::leaf::{LeafError, Opened};
 use crate::line::line;
 use crate::note::Checkpoint;
 use crate::tile::{self, TileId, WIDTH};
 use crate::tree::{Edge, Tile, leaf_hash};
 use serde::Deserialize;
-use std::collections::HashSet;
 use uuid::Uuid;
 
 /// One pass over a log, from its first event to its last.
@@ -21,12 +18,7 @@ pub(super) struct Walk<'a> {
     older: Option<Checkpoint>,
     lines: Lines,
     edge: Edge,
-    keys: Vec<EventPublicKey>,
-    seen: HashSet<Uuid>,
-    pairing: Pairing,
-    holdings: Holdings,
-    last_iat: u64,
-    released: u64,
+    history: History,
     disclosures: u64,
 }
 
@@ -34,6 +26,7 @@ pub(super) struct Walk<'a> {
 #[derive(Deserialize)]
 struct Shown {
     disclosures: Vec<String>,
+    erased: Option<Uuid>,
 }
 
 impl<'a> Walk<'a> {
@@ -44,16 +37,11 @@ impl<'a> Walk<'a> {
     ) -> Result<Self, Failure> {
         Ok(Self {
             files,
+            history: History::of(checkpoint.origin.clone()),
             checkpoint,
             older,
             lines: files.lines(EVENTS)?,
             edge: Edge::new(),
-            keys: Vec::new(),
-            seen: HashSet::new(),
-            pairing: Pairing::default(),
-            holdings: Holdings::default(),
-            last_iat: 0,
-            released: 0,
             disclosures: 0,
         })
     }
@@ -93,52 +81,14 @@ impl<'a> Walk<'a> {
         }
         let leaf = str::from_utf8(entry).map_err(|_| Fault::Leaf(LeafError::Malformed))?;
         let shown = self.lines.next().map_err(|failure| failure.what)?;
-        let Shown { disclosures } = serde_json::from_slice(&shown).map_err(|_| Fault::Line)?;
-        let opened = self.open(index, leaf, &disclosures)?;
+        let Shown { disclosures, erased } = serde_json::from_slice(&shown).map_err(|_| Fault::Line)?;
+        let opened = Opened { erased, ..self.history.open(index, leaf, &disclosures)? };
         if shown.strip_suffix(b"\n") != Some(&*line(index, &opened, leaf, &disclosures, None)) {
             return Err(Fault::Line);
         }
-        self.observe(index, &opened)?;
+        self.history.observe(index, &opened)?;
         self.disclosures += disclosures.len() as u64;
         self.edge.append(hash);
-        Ok(())
-    }
-
-    /// Verifies a leaf with the keys announced so far; the first leaf announces the key that signs it.
-    fn open(&mut self, index: u64, leaf: &str, disclosures: &[String]) -> Result<Opened, Fault> {
-        if index == 0 {
-            let first = leaf::read(leaf, disclosures).map_err(Fault::Leaf)?;
-            self.keys.extend(first.event.event_key);
-        }
-        let opened = leaf::open(leaf, disclosures, &self.keys).map_err(Fault::Leaf)?;
-        if opened.origin != self.checkpoint.origin {
-            return Err(Fault::OtherLog);
-        }
-        Ok(opened)
-    }
-
-    fn observe(&mut self, index: u64, Opened { jti, iat, event, .. }: &Opened) -> Result<(), Fault> {
-        if !self.seen.insert(*jti) {
-            return Err(Fault::Repeated);
-        }
-        self.announcement(index, event)?;
-        self.pairing.observe(index, *iat, event).map_err(Fault::Pairing)?;
-        self.holdings.observe(event);
-        self.released += u64::from(event.kind == Kind::RestoreReleased);
-        self.last_iat = *iat;
-        Ok(())
-    }
-
-    /// `log.opened` comes first and only there; it and `log.key_rotated` announce a key, and nothing else does.
-    fn announcement(&mut self, index: u64, event: &Event) -> Result<(), Fault> {
-        let opens = event.kind == Kind::LogOpened;
-        let announces = opens || event.kind == Kind::LogKeyRotated;
-        if opens != (index == 0) || announces != event.event_key.is_some() {
-            return Err(Fault::Announcement);
-        }
-        if index > 0 {
-            self.keys.extend(event.event_key.clone());
-        }
         Ok(())
     }
 
@@ -173,13 +123,11 @@ impl<'a> Walk<'a> {
         if !self.lines.next()?.is_empty() {
             return Err(Fault::Surplus.at(self.checkpoint.size));
         }
-        if self.files.text(EVENT_KEYS)? != event_keys(&self.keys) {
+        if self.files.text(EVENT_KEYS)? != event_keys(self.history.keys()) {
             return Err(Fault::EventKeys.into());
         }
-        let open = self.pairing.conclude(self.last_iat);
-        let open = open.map_err(|(index, what)| Fault::Pairing(what).at(index))?;
-        let Self { checkpoint, released, disclosures, holdings, .. } = self;
-        let records_under = holdings.conclude();
-        Ok(Report { checkpoint, pinned: false, released, disclosures, records_under, open })
+        let Self { checkpoint, history, disclosures, .. } = self;
+        let Told { released, records_under, open, erasures } = history.conclude()?;
+        Ok(Report { checkpoint, pinned: false, released, disclosures, records_under, open, erasures })
     }
 }

@@ -90,7 +90,7 @@ impl Log {
     pub(crate) fn export(&self, dir: &Path) {
         let mut exporter = Exporter::create(dir, log_key(2).verifier().clone()).unwrap();
         for (index, event) in (0..).zip(&self.events) {
-            exporter.append(index, &event.leaf, &event.disclosures).unwrap();
+            exporter.append(index, &event.leaf, &event.disclosures, None).unwrap();
         }
         exporter.finish(&self.checkpoint()).unwrap();
     }

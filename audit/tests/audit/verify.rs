@@ -178,7 +178,7 @@ fn a_log_signed_again_with_another_key_is_refused() {
     let (short, thief) = (Log::sample(15), log_key(66));
     let mut exporter = Exporter::create(dir.path(), thief.verifier().clone()).unwrap();
     for (index, event) in (0..).zip(&short.events) {
-        exporter.append(index, &event.leaf, &event.disclosures).unwrap();
+        exporter.append(index, &event.leaf, &event.disclosures, None).unwrap();
     }
     exporter.finish(&thief.checkpoint(15, &short.edge().root())).unwrap();
     assert_fault!(verify(&dir), None, Fault::Checkpoint(NoteError::Unsigned));
@@ -335,9 +335,9 @@ fn every_release_was_intended_and_every_intent_ends_once() {
 fn an_export_that_would_not_verify_is_not_completed() {
     let (log, dir) = (Log::sample(5), TempDir::new().unwrap());
     let mut exporter = Exporter::create(dir.path(), log_key(2).verifier().clone()).unwrap();
-    let refused = exporter.append(1, &log.events[0].leaf, &[]);
+    let refused = exporter.append(1, &log.events[0].leaf, &[], None);
     assert!(matches!(refused, Err(ExportError::OutOfOrder { expected: 0 })));
-    exporter.append(0, &log.events[0].leaf, &[]).unwrap();
+    exporter.append(0, &log.events[0].leaf, &[], None).unwrap();
     assert!(matches!(exporter.finish(&log.checkpoint()), Err(ExportError::OtherTree)));
     assert!(!dir.path().join("log/checkpoint").exists());
     let again = Exporter::create(dir.path(), log_key(2).verifier().clone());
