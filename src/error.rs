@@ -81,6 +81,10 @@ stored_words! {
         ImportUnsupported = "import_unsupported",
         /// The material does not open at the provider, or is no AES-256 key.
         MaterialInvalid = "material_invalid",
+        /// The person still has access: it must be revoked before they can be erased.
+        UserNotRevoked = "user_not_revoked",
+        /// The person was erased already.
+        SubjectErased = "subject_erased",
         /// The id is taken.
         Taken = "taken",
         /// There is no such thing of this tenant.

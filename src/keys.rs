@@ -97,7 +97,15 @@ pub struct Keys {
     /// Authenticates nonces.
     pub nonce: Secret,
     tenants: RwLock<HashMap<String, Arc<TenantKeys>>>,
-    subjects: RwLock<HashMap<(String, String), Arc<SubjectKey>>>,
+    subjects: RwLock<SubjectKeys>,
+}
+
+/// The subjects' keys that are open, by tenant and subject.
+#[derive(Debug, Default)]
+struct SubjectKeys {
+    open: HashMap<(String, String), Arc<SubjectKey>>,
+    /// Counts erasures: a key that was read before one may not be kept after it.
+    erasures: u64,
 }
 
 /// How many subjects' keys stay open; more are read again when needed.
@@ -177,17 +185,30 @@ impl Keys {
     /// The key that the disclosures about `subject` are sealed under; `""` is the tenant itself.
     pub async fn of_subject(&self, tenant: &str, subject: &str) -> Result<Arc<SubjectKey>, KeyError> {
         let name = (tenant.to_owned(), subject.to_owned());
-        if let Some(key) = read(&self.subjects).get(&name) {
-            return Ok(key.clone());
-        }
+        let erasures = {
+            let kept = read(&self.subjects);
+            if let Some(key) = kept.open.get(&name) {
+                return Ok(key.clone());
+            }
+            kept.erasures
+        };
         let sealed = subjects::find(&mut *self.store.reader().await?, tenant, subject).await?;
         let key = self.open_subject(tenant, subject, &sealed.ok_or(KeyError::SubjectErased)?)?;
         let mut kept = write(&self.subjects);
-        if kept.len() >= SUBJECTS_KEPT {
-            kept.clear();
+        if kept.open.len() >= SUBJECTS_KEPT {
+            kept.open.clear();
         }
-        kept.insert(name, key.clone());
+        if kept.erasures == erasures {
+            kept.open.insert(name, key.clone());
+        }
         Ok(key)
+    }
+
+    /// Forgets the key of a person who was erased.
+    pub fn forget_subject(&self, tenant: &str, subject: &str) {
+        let mut kept = write(&self.subjects);
+        kept.open.remove(&(tenant.to_owned(), subject.to_owned()));
+        kept.erasures += 1;
     }
 
     /// A key that is kept nowhere: what it seals is gone.

@@ -4,12 +4,14 @@
 
 mod destructions;
 mod drills;
+mod erasures;
 mod import;
 mod keks;
 mod rewraps;
 
 pub use destructions::{ConfirmDestruction, Destroyed, Destruction};
 pub use drills::{AskDrill, Drill, DrillFailure, DrilledKek};
+pub use erasures::Erased;
 pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
@@ -237,6 +239,9 @@ pub struct Event {
     pub leaf: String,
     /// What it withholds; empty when the person was erased.
     pub disclosures: Vec<String>,
+    /// The `cor` of the `subject.erased` by which nobody can disclose it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Uuid>,
 }
 
 /// Events in order.

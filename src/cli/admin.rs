@@ -145,6 +145,20 @@ enum User {
         /// The tenant.
         tenant: String,
     },
+    /// Erase a revoked user from the log: nobody can read any more what its events withhold about them. Prints the
+    /// reference that those events are marked with. Nothing can undo this.
+    Erase {
+        /// The tenant.
+        tenant: String,
+        /// The user.
+        id: String,
+        /// Why; goes into the log, so name nobody.
+        #[arg(long)]
+        reason: String,
+        /// Type the user again.
+        #[arg(long)]
+        confirm: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -258,6 +272,14 @@ impl User {
             Self::Create { tenant, id } => {
                 let made: api::User = client.post(&format!("{tenant}/users"), &api::CreateUser { id }).await?;
                 client.show(&made, |user| user.id.clone())
+            }
+            Self::Erase { id, confirm, .. } if confirm != id => {
+                Err(format!("`--confirm` must repeat `{id}`; nothing was erased").into())
+            }
+            Self::Erase { tenant, id, reason, .. } => {
+                let ask = api::Because { reason };
+                let done: api::Erased = client.post(&format!("{tenant}/users/{id}/erase"), &ask).await?;
+                client.show(&done, |done| done.erasure.to_string())
             }
             Self::List { tenant } => {
                 let row = |user: &api::User| vec![user.id.clone(), user.state.clone(), output::time(user.created_at)];

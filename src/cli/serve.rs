@@ -14,7 +14,7 @@ use crate::keys::Keys;
 use crate::kms::{Kms, connect};
 use crate::limits::Limits;
 use crate::nonce::Nonces;
-use crate::ops::{keks, rewrap, sweep};
+use crate::ops::{erase, keks, rewrap, sweep};
 use crate::reserved::Reserved;
 use crate::store::{Store, log};
 use clap::Args;
@@ -87,7 +87,7 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
 
     let stop = CancellationToken::new();
     let mut background = vec![tokio::spawn(upkeep(broker.clone(), metrics.clone(), stop.clone()))];
-    tokio::spawn(settle_keks(broker.clone()));
+    tokio::spawn(settle(broker.clone()));
     background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
     let interval = Duration::from_secs(config.times.kek_test_seconds.max(1));
     background.push(tokio::spawn(keks::health::watch(broker.clone(), interval, stop.clone())));
@@ -166,10 +166,13 @@ async fn check_log_host(store: &Store, host: &str) -> Result<(), Failure> {
     }
 }
 
-/// Beside the first requests: both take long where there are many records.
-async fn settle_keks(broker: Arc<Broker>) {
+/// Beside the first requests: each takes long where there is much to do.
+async fn settle(broker: Arc<Broker>) {
     if let Err(error) = keks::destroy::finish(&broker).await {
         warn!(error = &error as &dyn std::error::Error, "a destruction is not finished; the next start goes on");
+    }
+    if let Err(error) = erase::finish(&broker).await {
+        warn!(error = &error as &dyn std::error::Error, "an erasure is not finished; the next start goes on");
     }
     if let Err(error) = keks::count_wraps(&broker).await {
         warn!(error = &error as &dyn std::error::Error, "the wraps of each KEK could not be counted");

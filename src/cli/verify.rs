@@ -1,7 +1,7 @@
 //! `keyfold verify`: checks an exported log offline.
 
 use super::{Failure, output, vkey};
-use audit::verify::{Options, Report, verify_dir};
+use audit::verify::{Erasure, Options, Report, verify_dir};
 use clap::Args;
 use std::fs;
 use std::path::PathBuf;
@@ -46,6 +46,7 @@ impl Verify {
                 "released": report.released,
                 "disclosures": report.disclosures,
                 "records_under": report.records_under,
+                "erasures": report.erasures.iter().map(erasure).collect::<Vec<_>>(),
                 "open_intents": report.open.iter().map(|open| open.index).collect::<Vec<_>>(),
             }));
         }
@@ -58,11 +59,18 @@ impl Verify {
         for (kek, records) in &report.records_under {
             output::line(&format!("{records} records under KEK {kek}"))?;
         }
+        for Erasure { reference, events, .. } in &report.erasures {
+            output::line(&format!("erasure {reference}: {} events can be disclosed by nobody any more", events.len()))?;
+        }
         for open in &report.open {
             output::line(&format!("note: the intent at index {} has no outcome yet", open.index))?;
         }
         Ok(())
     }
+}
+
+fn erasure(Erasure { reference, index, events }: &Erasure) -> serde_json::Value {
+    serde_json::json!({"erasure": reference, "index": index, "events": events})
 }
 
 /// A KEK that the log has never heard of proves nothing.

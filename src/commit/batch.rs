@@ -6,7 +6,7 @@ use super::tree::{Forest, Growth, NewLeaf};
 use super::view::View;
 use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work};
 use crate::error::Refusal;
-use crate::store::{self, Store, broker_keys, cursors, destructions, nonces};
+use crate::store::{self, Store, broker_keys, cursors, destructions, nonces, subjects};
 use audit::event::{Exposure, Kind, Outcome};
 use metrics::{counter, histogram};
 use sqlx::{Any, Connection, Transaction};
@@ -149,6 +149,8 @@ impl Batcher {
                 destructions::shred(&mut transaction, kek, &records).await?;
                 transaction.commit().await?;
             }
+            Upkeep::Detach { erasure, from, to } => subjects::detach(&mut writer, &erasure, (from, to)).await?,
+            Upkeep::FinishErasure(id) => subjects::finish(&mut writer, id).await?,
             Upkeep::EmptyJournal => {
                 if !store::empty_journal(&mut writer).await? {
                     return Err(CommitError::JournalInUse);

@@ -23,6 +23,7 @@ use crate::error::{Error, Refusal};
 use crate::keys::{KeyError, Keys, TenantKeys};
 use crate::store::broker_keys::BrokerKey;
 use crate::store::nonces::SpentNonce;
+use crate::store::subjects::{self, Erasure};
 use crate::store::{Store, StoreError};
 use audit::event::{Event, Kind};
 use audit::leaf::{SignedEvent, Stamp};
@@ -144,6 +145,17 @@ pub enum Upkeep {
         /// A page of records.
         records: Vec<Uuid>,
     },
+    /// Takes an erased person's name off the leaves `from..to`.
+    Detach {
+        /// The erasure.
+        erasure: Erasure,
+        /// The first leaf's index.
+        from: u64,
+        /// The index after the last.
+        to: u64,
+    },
+    /// Forgets who an erasure was about.
+    FinishErasure(Uuid),
     /// Empties the journal beside the database, so that no copy of what was deleted stays there.
     EmptyJournal,
 }
@@ -186,14 +198,14 @@ impl Committer {
     }
 
     /// Makes one of the frequent changes; answers when it is durable.
-    pub async fn commit(&self, proposal: Proposal<Change>) -> Result<Committed, Error> {
-        let (keys, subject) = self.keys_for(&proposal).await?;
+    pub async fn commit(&self, mut proposal: Proposal<Change>) -> Result<Committed, Error> {
+        let (keys, subject) = self.keys_for(&mut proposal).await?;
         self.enqueue(proposal, keys, subject, Work::Usual).await
     }
 
     /// Makes one of the rare changes, in a transaction of its own.
-    pub async fn commit_rare(&self, proposal: Proposal<Rare>) -> Result<Committed, Error> {
-        let (keys, subject) = self.keys_for(&proposal).await?;
+    pub async fn commit_rare(&self, mut proposal: Proposal<Rare>) -> Result<Committed, Error> {
+        let (keys, subject) = self.keys_for(&mut proposal).await?;
         self.enqueue(proposal, keys, subject, Work::Rare).await
     }
 
@@ -220,11 +232,14 @@ impl Committer {
         self.queue.is_closed()
     }
 
-    async fn keys_for<C>(&self, proposal: &Proposal<C>) -> Result<(Arc<TenantKeys>, Arc<SubjectKey>), KeyError> {
+    async fn keys_for<C>(&self, proposal: &mut Proposal<C>) -> Result<(Arc<TenantKeys>, Arc<SubjectKey>), KeyError> {
         let keys = self.keys.of_tenant(&proposal.tenant).await?;
         let subject = match self.keys.of_subject(&proposal.tenant, &proposal.subject).await {
             // An erased person is still revoked, refused and swept; what is said about them then, nobody can read.
-            Err(KeyError::SubjectErased) => Keys::nobodys_subject()?,
+            Err(KeyError::SubjectErased) => {
+                proposal.subject = subjects::nobody();
+                Keys::nobodys_subject()?
+            }
             subject => subject?,
         };
         Ok((keys, subject))

@@ -13,9 +13,10 @@ use crate::store::keks::{self, Kek};
 use crate::store::nonces;
 use crate::store::restores::{self, Owner};
 use crate::store::rewraps::{self, Rewrap};
+use crate::store::subjects::{self, Erasure};
 use crate::store::tenants::{self, Protection, Tenant};
 use crate::store::users::{self, User};
-use crate::store::{Connection, Standing, StoreError, subjects};
+use crate::store::{Connection, Standing, StoreError};
 use providers::Wrapped;
 use uuid::Uuid;
 
@@ -62,6 +63,8 @@ pub enum Rare {
     Enrol([u8; 32], Device),
     /// Access taken away.
     Revoke(Target),
+    /// A person's key is destroyed.
+    Erase(Erasure),
     /// Nothing here: the event tells what was done, or refused, elsewhere.
     Note,
 }
@@ -82,16 +85,18 @@ impl Rare {
             | Self::StartRewrap(_)
             | Self::StepRewrap { .. }
             | Self::CompleteRewrap(_)
+            | Self::Erase(_)
             | Self::Note => false,
         }
     }
 
-    /// Whether it is a step of a destruction. That is possible for a revoked tenant too: it gives nothing back.
+    /// Whether it only destroys. That is possible for a revoked tenant too: it gives nothing back.
     fn only_destroys(&self) -> bool {
         match self {
             Self::StepKek(_, KekStep::RequestDestruction(_))
             | Self::ConfirmDestruction { .. }
-            | Self::CancelDestruction(_) => true,
+            | Self::CancelDestruction(_)
+            | Self::Erase(_) => true,
             Self::StepKek(_, KekStep::Rotate { .. } | KekStep::Disable | KekStep::Enable)
             | Self::CreateTenant(..)
             | Self::RegisterKek(..)
@@ -168,6 +173,7 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::CreateCode(code) => create_code(db, code).await,
         Rare::Enrol(code, device) => enrol(db, code, device, now).await,
         Rare::Revoke(target) => revoke(db, tenant, target, now).await,
+        Rare::Erase(erasure) => erase(db, erasure, state).await,
         Rare::Note => Ok(Ok(Applied::Done)),
     }
 }
@@ -252,4 +258,17 @@ async fn revoke(db: &mut Connection, tenant: &str, target: &Target, now: Timesta
         return Ok(Err(Refusal::Unknown)); // Not there, not this tenant's, or over.
     }
     Ok(Ok(Applied::Revoked { restores: ended, at: now }))
+}
+
+/// Only of somebody who has no access any more: what they did after it, nobody could tell.
+async fn erase(db: &mut Connection, erasure: &Erasure, tenant: Option<Standing>) -> Result<Passed, StoreError> {
+    let Some(user) = users::find(db, &erasure.tenant, &erasure.user).await? else { return Ok(Err(Refusal::Unknown)) };
+    if user.state != Standing::Revoked && tenant != Some(Standing::Revoked) {
+        return Ok(Err(Refusal::UserNotRevoked));
+    }
+    if subjects::find(db, &erasure.tenant, &erasure.user).await?.is_none() {
+        return Ok(Err(Refusal::SubjectErased));
+    }
+    subjects::erase(db, erasure).await?;
+    Ok(Ok(Applied::Done))
 }

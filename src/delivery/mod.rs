@@ -11,6 +11,7 @@ use crate::ops::log::{self as events, Entry};
 use crate::store::StoreError;
 use crate::store::cursors::{self, Behind};
 use audit::event::{Field, Kind};
+use audit::leaf::Opened;
 use metrics::{counter, gauge};
 use sinks::{Format, Message, Sink, Source, Trouble as SinkTrouble};
 use std::collections::{BTreeSet, HashMap};
@@ -196,12 +197,13 @@ impl Outlet {
 
     /// The event as this sink may see it; `None` where it is not for this sink.
     fn message(&self, entry: &Entry) -> Result<Option<Message>, Error> {
-        let Entry { index, leaf, disclosures } = entry;
+        let Entry { index, leaf, disclosures, erased } = entry;
         let may_see = |disclosure: &&String| {
             audit::leaf::disclosed_field(disclosure).is_ok_and(|field| self.disclosed.contains(&field))
         };
         let disclosures: Vec<String> = disclosures.iter().filter(may_see).cloned().collect();
         let opened = audit::leaf::read(leaf, &disclosures).map_err(|_| StoreError::Corrupt { column: "leaf" })?;
+        let opened = Opened { erased: *erased, ..opened };
         let source = Source { index: *index, opened: &opened, leaf, disclosures: &disclosures, receipt: None };
         Ok(self.receives(opened.event.kind).then(|| self.format.event(&source)))
     }

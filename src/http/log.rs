@@ -4,7 +4,7 @@ use super::request::{Admin, InPath, InQuery};
 use crate::api::{Event, Events, EventsQuery};
 use crate::broker::Broker;
 use crate::error::Error;
-use crate::ops;
+use crate::ops::{self, log::Entry};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -47,6 +47,9 @@ pub(super) async fn events(
     InQuery(query): InQuery<EventsQuery>,
 ) -> Result<Json<Events>, Error> {
     let entries = ops::log::events(&broker, &tenant, query.from).await?;
-    let shown = |entry: ops::log::Entry| Event { index: entry.index, leaf: entry.leaf, disclosures: entry.disclosures };
     Ok(Json(Events { events: entries.into_iter().map(shown).collect() }))
+}
+
+fn shown(Entry { index, leaf, disclosures, erased }: Entry) -> Event {
+    Event { index, leaf, disclosures, erased }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod destructions;
 mod devices;
 mod drills;
+mod erasures;
 mod idle;
 mod import;
 mod keks;

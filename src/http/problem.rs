@@ -118,6 +118,8 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::NonceSpent => return (StatusCode::BAD_REQUEST, Problem::BAD_NONCE, "The nonce is not acceptable"),
         Refusal::ImportUnsupported => (StatusCode::CONFLICT, "The key provider takes in no keys made elsewhere"),
         Refusal::MaterialInvalid => (StatusCode::BAD_REQUEST, "The material does not open at the key provider"),
+        Refusal::UserNotRevoked => (StatusCode::CONFLICT, "The person still has access; revoke it first"),
+        Refusal::SubjectErased => (StatusCode::GONE, "The person was erased"),
         Refusal::Taken => (StatusCode::CONFLICT, "The id is taken"),
         Refusal::Unknown => (StatusCode::NOT_FOUND, "There is no such thing"),
     };

@@ -1,7 +1,9 @@
 //! The table of contents: one line per route.
 
 use super::operations::Health;
-use super::{admin, destructions, devices, drills, import, keks, log, operations, records, restores, rewraps};
+use super::{
+    admin, destructions, devices, drills, erasures, import, keks, log, operations, records, restores, rewraps,
+};
 use crate::broker::Broker;
 use crate::error::Error;
 use ::metrics::{counter, histogram};
@@ -48,6 +50,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(rewraps::progress, rewraps::step))
         .routes(routes!(drills::drill))
         .routes(routes!(admin::create_user, admin::users))
+        .routes(routes!(erasures::erase))
         .routes(routes!(admin::create_code))
         .routes(routes!(admin::devices))
         .routes(routes!(admin::records))

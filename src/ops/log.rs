@@ -4,12 +4,13 @@ use crate::broker::Broker;
 use crate::error::Error;
 use crate::keys::KeyError;
 use crate::store::log::{self, Head, Leaf};
-use crate::store::{Connection, StoreError};
+use crate::store::{Connection, StoreError, subjects};
 use audit::Hash;
 use audit::receipt::Receipt;
 use audit::tile::{Path, TileId, WIDTH, push_entry};
 use audit::tree::{inclusion_proof, leaf_hash, tiles_for_inclusion};
 use std::collections::HashMap;
+use uuid::Uuid;
 
 /// Most events that one page holds.
 pub const PAGE: u64 = 1_000;
@@ -90,6 +91,8 @@ pub struct Entry {
     pub leaf: String,
     /// What the leaf withholds; empty when the person was erased.
     pub disclosures: Vec<String>,
+    /// The `cor` of the `subject.erased` by which nobody can disclose it any more.
+    pub erased: Option<Uuid>,
 }
 
 /// At most [`PAGE`] events from `from` on, with their disclosures where the person was not erased.
@@ -114,5 +117,5 @@ async fn open(broker: &Broker, leaf: Leaf) -> Result<Entry, Error> {
         Err(KeyError::SubjectErased) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    Ok(Entry { index: leaf.index, leaf: leaf.text, disclosures })
+    Ok(Entry { index: leaf.index, leaf: leaf.text, disclosures, erased: subjects::erasure(&leaf.subject) })
 }

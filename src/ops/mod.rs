@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod drill;
 pub mod enrol;
+pub mod erase;
 pub mod import;
 pub mod keks;
 pub mod log;
@@ -18,7 +19,7 @@ mod standing;
 
 use crate::broker::Broker;
 use crate::caller::{DeviceCaller, Source};
-use crate::commit::{Change, Principal, Proposal};
+use crate::commit::{Change, Principal, Proposal, Upkeep};
 use crate::error::{Error, Refusal};
 use audit::event::{Event, Kind, Outcome};
 
@@ -79,5 +80,12 @@ fn from_source(event: Event, source: &Source) -> Event {
     match &source.agent {
         Some(agent) => event.agent(agent.clone()),
         None => event,
+    }
+}
+
+/// What was destroyed is gone whatever becomes of this; only older copies of its pages may be left in the journal.
+async fn empty_journal(broker: &Broker) {
+    if let Err(error) = broker.committer.upkeep(Upkeep::EmptyJournal).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the journal still holds what was destroyed");
     }
 }

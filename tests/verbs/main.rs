@@ -12,6 +12,7 @@ mod command_line;
 mod destroy;
 mod drill;
 mod enrol;
+mod erase;
 mod google_kms;
 mod import;
 mod kek_commands;

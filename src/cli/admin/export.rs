@@ -20,7 +20,7 @@ pub(super) async fn export(client: &Client, tenant: &str, out: &Path, pinned: &s
             return Err(format!("the broker has no event {next}, though its checkpoint says so").into());
         }
         for event in page.events.into_iter().filter(|event| event.index < size) {
-            exporter.append(event.index, &event.leaf, &event.disclosures)?;
+            exporter.append(event.index, &event.leaf, &event.disclosures, event.erased)?;
             next = event.index + 1;
         }
         eprintln!("{next} of {size} events");

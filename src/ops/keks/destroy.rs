@@ -93,7 +93,7 @@ async fn shred(broker: &Broker, kek: Uuid) -> Result<(), Error> {
         }
         broker.committer.upkeep(Upkeep::Shred { kek, records }).await?;
     }
-    empty_journal(broker).await;
+    crate::ops::empty_journal(broker).await;
     Ok(())
 }
 
@@ -113,11 +113,4 @@ async fn order(broker: &Broker, tenant: &str, id: Uuid) -> Result<Destruction, E
 fn described(event: Event, order: &Destruction, stakes: Stakes) -> Event {
     let counts = format!("{} lost, {} kept", stakes.lost, stakes.kept);
     event.correlation(order.id).reason(&*order.reason).record(counts)
-}
-
-/// The records are gone whatever becomes of this; only older copies of their pages may be left in the journal.
-async fn empty_journal(broker: &Broker) {
-    if let Err(error) = broker.committer.upkeep(Upkeep::EmptyJournal).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the journal still holds what was destroyed");
-    }
 }

@@ -178,6 +178,13 @@ CREATE TABLE subjects (
   PRIMARY KEY (tenant, id)
 );
 
+-- Persons whose key is gone and whose name is still being taken off their events; a row goes when that is done.
+CREATE TABLE erasures (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  user_id          TEXT   NOT NULL
+);
+
 -- The broker's own keys, each sealed; '' is the broker itself.
 CREATE TABLE broker_keys (
   id               TEXT   NOT NULL PRIMARY KEY,
