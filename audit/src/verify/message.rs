@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use uuid::Uuid;
 
-/// No message is wrapped deeper: an object in a text in an object, as SIEMs do it, is three.
-const MAX_DEPTH: u8 = 8;
+/// No message is wrapped deeper: in the logs of OTLP, which are the deepest, it is the tenth.
+const MAX_DEPTH: u8 = 16;
 
 /// A message in the native format, as a sink has sent it.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,7 +6,9 @@ use keyfold_audit::export::Exporter;
 use keyfold_audit::leaf::{EventKey, SignedEvent, Stamp};
 use keyfold_audit::note::LogKey;
 use keyfold_audit::tree::Edge;
+use keyfold_audit::verify::{Failure, Fault};
 use secret::Secret;
+use std::fmt::Debug;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -76,6 +78,11 @@ impl Log {
         self
     }
 
+    /// The log as it was when it had `size` events.
+    pub(crate) fn cut(&self, size: usize) -> Self {
+        Self { events: self.events[..size].to_vec(), ..self.clone() }
+    }
+
     pub(crate) fn edge(&self) -> Edge {
         let mut edge = Edge::new();
         self.events.iter().for_each(|event| edge.append(event.hash()));
@@ -94,6 +101,12 @@ impl Log {
         }
         exporter.finish(&self.checkpoint()).unwrap();
     }
+}
+
+/// The event that is named, and why it is bad.
+pub(crate) fn fault<T: Debug>(verified: Result<T, Failure>) -> (Option<u64>, Fault) {
+    let Failure { index, what } = verified.unwrap_err();
+    (index, what)
 }
 
 /// What `tests/oracles/<script>` prints for `input`; panics when it refuses, or when there is no Python to run it.

@@ -1,6 +1,6 @@
 //! Exports: a sound one is accepted, by an outside oracle too; every way of tampering is named with the first bad index.
 
-use crate::fixture::{Log, event, event_key, log_key, oracle};
+use crate::fixture::{Log, event, event_key, fault, log_key, oracle};
 use keyfold_audit::event::Kind;
 use keyfold_audit::export::{ExportError, Exporter};
 use keyfold_audit::leaf::LeafError;
@@ -28,12 +28,6 @@ fn verify(dir: &TempDir) -> Result<Report, Failure> {
 
 fn verify_log(log: &Log) -> Result<Report, Failure> {
     verify(&exported(log))
-}
-
-/// The event that is named, and why it is bad.
-fn fault(verified: Result<Report, Failure>) -> (Option<u64>, Fault) {
-    let Failure { index, what } = verified.unwrap_err();
-    (index, what)
 }
 
 macro_rules! assert_fault {
@@ -191,7 +185,7 @@ fn a_log_that_does_not_continue_an_older_checkpoint_is_refused() {
     let (log, key) = (Log::sample(20), log_key(2).vkey());
     let after =
         |log: &Log, older: &str| verify_dir(exported(log).path(), &Options { vkey: Some(&key), older: Some(older) });
-    let cut = |size: usize| Log { events: log.events[..size].to_vec(), ..log.clone() };
+    let cut = |size: usize| log.cut(size);
     for size in [1, 7, 20] {
         after(&log, &cut(size).checkpoint()).unwrap();
     }
