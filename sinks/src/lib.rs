@@ -6,8 +6,13 @@
 pub mod elastic;
 mod file;
 mod format;
+mod gzip;
 pub mod https;
 mod message;
+pub mod otlp;
+pub mod s3;
+pub mod secops;
+pub mod sentinel;
 pub mod splunk;
 pub mod webhook;
 

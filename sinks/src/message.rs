@@ -1,5 +1,6 @@
 use audit::Origin;
 use audit::event::{Event, Kind, Outcome};
+use std::borrow::Cow;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -32,16 +33,30 @@ impl Message {
         if self.body.starts_with(b"{") {
             out.extend_from_slice(&self.body);
         } else {
-            let text = String::from_utf8_lossy(&self.body);
-            serde_json::to_writer(out, &text).expect("invariant: a string is JSON, and memory takes it");
+            serde_json::to_writer(out, &self.text()).expect("invariant: a string is JSON, and memory takes it");
         }
+    }
+
+    /// The body, for receivers that take text.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
+    /// Whose log it is of.
+    pub(crate) fn tenant(&self) -> &str {
+        let origin = self.origin.as_str();
+        origin.rsplit_once('/').map_or(origin, |(_, tenant)| tenant)
+    }
+
+    /// [`Message::at_ms`] in UTC.
+    pub(crate) fn at(&self) -> OffsetDateTime {
+        let nanoseconds = i128::from(self.at_ms.min(LAST_MS)) * 1_000_000;
+        OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).expect("invariant: it is before year 10000")
     }
 
     /// [`Message::at_ms`] after RFC 3339, in UTC.
     pub(crate) fn time(&self) -> String {
-        let nanoseconds = i128::from(self.at_ms.min(LAST_MS)) * 1_000_000;
-        let time = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).expect("invariant: it is before year 10000");
-        time.format(&Rfc3339).expect("invariant: it is between the years 1970 and 9999, in UTC")
+        self.at().format(&Rfc3339).expect("invariant: it is between the years 1970 and 9999, in UTC")
     }
 }
 
@@ -70,6 +85,17 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The word for it, as Microsoft's ASIM and most receivers have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Informational => "Informational",
+            Self::Low => "Low",
+            Self::Medium => "Medium",
+            Self::High => "High",
+        }
+    }
+
     /// By what happened and with which outcome.
     #[must_use]
     pub fn of(event: &Event) -> Self {
