@@ -16,7 +16,7 @@ const PARTIAL_SUCCESS: Outcome = Outcome::from_static("partial_success");
 
 /// A collector, and how it is reached.
 #[derive(Debug)]
-pub struct OtlpOptions {
+pub struct Options {
     /// The whole address for logs, as a rule `https://host:4318/v1/logs`.
     pub url: String,
     /// Headers that the collector asks for, credentials above all.
@@ -41,7 +41,7 @@ impl OtlpSink {
     ///
     /// # Errors
     /// [`ConnectError`] where the options cannot be used.
-    pub fn new(options: &OtlpOptions) -> Result<Self, ConnectError> {
+    pub fn open(options: &Options) -> Result<Self, ConnectError> {
         let client = Client::new(&options.connection)?;
         let url = client.address(&options.url)?;
         let mut headers = HeaderMap::new();

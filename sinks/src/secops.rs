@@ -51,7 +51,7 @@ pub enum Access {
 
 /// Why an instance cannot be used as configured.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub enum OpenError {
     /// The credentials file is not JSON of a type that is taken.
     #[error("the credentials file is neither a `service_account` nor an `external_account`")]
     File,
@@ -76,8 +76,8 @@ impl SecopsSink {
     /// Makes no call yet. Credentials are fetched in a task of their own, so a runtime must be there.
     ///
     /// # Errors
-    /// [`ConnectError`] where the options cannot be used.
-    pub fn new(options: Options) -> Result<Self, ConnectError> {
+    /// [`OpenError`] where the options cannot be used.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
         let Options { project, location, instance, log_type, forwarder, endpoint, access, connection } = options;
         let client = Client::new(&connection)?;
         let endpoint = endpoint.unwrap_or_else(|| format!("https://chronicle.{location}.rep.googleapis.com"));
@@ -119,21 +119,21 @@ impl Sink for SecopsSink {
     }
 }
 
-fn credentials(access: Access) -> Result<Credentials, ConnectError> {
+fn credentials(access: Access) -> Result<Credentials, OpenError> {
     let file = match access {
         Access::ApplicationDefault => {
-            return credentials::Builder::default().build().map_err(ConnectError::Credentials);
+            return credentials::Builder::default().build().map_err(OpenError::Credentials);
         }
         Access::File(file) => file,
     };
     #[expect(clippy::disallowed_methods, reason = "the library takes credentials as JSON")]
-    let file: Value = serde_json::from_slice(file.expose()).map_err(|_| ConnectError::File)?;
+    let file: Value = serde_json::from_slice(file.expose()).map_err(|_| OpenError::File)?;
     let built = match file["type"].as_str() {
         Some("service_account") => service_account::Builder::new(file).build(),
         Some("external_account") => external_account::Builder::new(file).build(),
-        Some(_) | None => return Err(ConnectError::File),
+        Some(_) | None => return Err(OpenError::File),
     };
-    built.map_err(ConnectError::Credentials)
+    built.map_err(OpenError::Credentials)
 }
 
 fn unproven(error: &CredentialsError) -> Trouble {

@@ -1,6 +1,6 @@
 //! Whose rights are used: keys from the configuration, or what the default chain of the AWS SDKs finds.
 
-use super::ConnectError;
+use super::OpenError;
 use crate::{PauseReason, Trouble};
 use aws_config::Region;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
@@ -39,22 +39,24 @@ pub enum Access {
 /// Where credentials come from, and those in use.
 #[derive(Debug)]
 pub(super) struct Source {
-    provider: SharedCredentialsProvider,
+    region: Region,
+    /// The default chain is put together when it is needed first.
+    provider: Option<SharedCredentialsProvider>,
     held: Option<Credentials>,
 }
 
 impl Source {
     /// Looks for nothing yet.
-    pub(super) async fn new(access: Access, region: &str) -> Result<Self, ConnectError> {
+    pub(super) fn new(access: Access, region: &str) -> Result<Self, OpenError> {
         let provider = match access {
-            Access::DefaultChain => SharedCredentialsProvider::new(default_chain(region).await),
+            Access::DefaultChain => None,
             Access::Key { id, secret, session_token } => {
                 let session_token = session_token.as_ref().map(text).transpose()?;
                 let keys = Credentials::new(id, text(&secret)?, session_token, None, "configuration");
-                SharedCredentialsProvider::new(keys)
+                Some(SharedCredentialsProvider::new(keys))
             }
         };
-        Ok(Self { provider, held: None })
+        Ok(Self { region: Region::new(region.to_owned()), provider, held: None })
     }
 
     /// Credentials that are good for some minutes more.
@@ -63,27 +65,33 @@ impl Source {
         if let Some(held) = self.held.as_ref().filter(|held| held.expiry().is_none_or(|end| end > soon)) {
             return Ok(held.clone());
         }
-        let found = timeout(SEARCH, self.provider.provide_credentials()).await;
-        let found = found.map_err(|_| Trouble::Retry { after: None })?.map_err(|error| missing(&error))?;
-        Ok(self.held.insert(found).clone())
+        let found = timeout(SEARCH, self.search()).await.map_err(|_| Trouble::Retry { after: None })?;
+        Ok(self.held.insert(found.map_err(|error| missing(&error))?).clone())
     }
 
     /// Looks for others the next time: those in use are not accepted any more.
     pub(super) fn forget(&mut self) {
         self.held = None;
     }
+
+    async fn search(&mut self) -> Result<Credentials, CredentialsError> {
+        let provider = match &mut self.provider {
+            Some(provider) => provider,
+            none => none.insert(SharedCredentialsProvider::new(default_chain(self.region.clone()).await)),
+        };
+        provider.provide_credentials().await
+    }
 }
 
-async fn default_chain(region: &str) -> DefaultCredentialsChain {
-    let region = Region::new(region.to_owned());
+async fn default_chain(region: Region) -> DefaultCredentialsChain {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
     let sources = ProviderConfig::default().with_region(Some(region.clone())).with_http_client(http);
     DefaultCredentialsChain::builder().region(region).configure(sources).build().await
 }
 
-fn text(secret: &Secret) -> Result<String, ConnectError> {
+fn text(secret: &Secret) -> Result<String, OpenError> {
     #[expect(clippy::disallowed_methods, reason = "the library that signs takes text, and wipes it")]
-    let text = std::str::from_utf8(secret.expose()).map_err(|_| ConnectError::Key)?;
+    let text = std::str::from_utf8(secret.expose()).map_err(|_| OpenError::Key)?;
     Ok(text.to_owned())
 }
 

@@ -56,7 +56,7 @@ pub enum LockMode {
 
 /// Why a bucket cannot be used as configured.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub enum OpenError {
     /// The bucket or the region has characters that no address can carry.
     #[error("the bucket or the region cannot be part of an address")]
     Name,
@@ -85,14 +85,14 @@ impl S3Sink {
     /// Makes no call yet.
     ///
     /// # Errors
-    /// [`ConnectError`] where the options cannot be used.
-    pub async fn connect(options: Options) -> Result<Self, ConnectError> {
+    /// [`OpenError`] where the options cannot be used.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
         let client = Client::new(&options.connection)?;
         let bucket = client.address(&address(&options)?).map_err(https::ConnectError::from)?;
         Ok(Self {
             client,
             bucket,
-            source: Source::new(options.access, &options.region).await?,
+            source: Source::new(options.access, &options.region)?,
             region: options.region,
             prefix: options.prefix,
             lock: options.lock,
@@ -123,11 +123,11 @@ impl Sink for S3Sink {
 }
 
 /// Where the bucket is, with a slash at the end.
-fn address(options: &Options) -> Result<String, ConnectError> {
+fn address(options: &Options) -> Result<String, OpenError> {
     let Options { bucket, region, .. } = options;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     if [bucket, region].iter().any(|name| name.is_empty() || !name.chars().all(plain)) {
-        return Err(ConnectError::Name);
+        return Err(OpenError::Name);
     }
     let endpoint = options.endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
     let endpoint = endpoint.trim_end_matches('/');

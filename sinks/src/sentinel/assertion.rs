@@ -1,6 +1,6 @@
 //! What an application says of itself with its certificate's key: PS256, the certificate named by its SHA-256.
 
-use super::ConnectError;
+use super::OpenError;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
@@ -28,11 +28,11 @@ pub(super) struct Signer {
 
 impl Signer {
     /// The first certificate is the application's.
-    pub(super) fn new(endpoint: &str, client_id: &str, certificate: &[u8], key: &Secret) -> Result<Self, ConnectError> {
-        let certificate = CertificateDer::from_pem_slice(certificate).map_err(|_| ConnectError::Certificate)?;
+    pub(super) fn new(endpoint: &str, client_id: &str, certificate: &[u8], key: &Secret) -> Result<Self, OpenError> {
+        let certificate = CertificateDer::from_pem_slice(certificate).map_err(|_| OpenError::Certificate)?;
         let thumbprint = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate));
         let header = json!({"typ": "JWT", "alg": "PS256", "x5t#S256": thumbprint});
-        let key = rsa(key).ok_or(ConnectError::Key)?;
+        let key = rsa(key).ok_or(OpenError::Key)?;
         Ok(Self { header, endpoint: endpoint.to_owned(), client_id: client_id.to_owned(), key })
     }
 

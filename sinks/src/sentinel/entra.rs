@@ -1,6 +1,6 @@
 //! Tokens of Entra ID for an application: the client credentials flow of OAuth 2.0 (RFC 6749, section 4.4).
 
-use super::ConnectError;
+use super::OpenError;
 use super::assertion::Signer;
 use crate::https::{self, Client, MAX_ANSWER, credential};
 use crate::{PauseReason, Trouble};
@@ -77,7 +77,7 @@ struct Token {
 }
 
 impl Entra {
-    pub(super) fn new(client: Client, audience: &str, application: Application) -> Result<Self, ConnectError> {
+    pub(super) fn new(client: Client, audience: &str, application: Application) -> Result<Self, OpenError> {
         let Application { tenant_id, client_id, authority_host, proof } = application;
         let authority = authority_host.as_deref().unwrap_or(PUBLIC_CLOUD);
         let mut url = client.address(authority).map_err(https::ConnectError::from)?;

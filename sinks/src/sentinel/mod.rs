@@ -37,7 +37,7 @@ pub struct Options {
 
 /// Why a stream cannot be used as configured.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub enum OpenError {
     /// The certificate of the application cannot be read.
     #[error("the application's certificate is not PEM")]
     Certificate,
@@ -62,8 +62,8 @@ impl SentinelSink {
     /// Makes no call yet.
     ///
     /// # Errors
-    /// [`ConnectError`] where the options cannot be used.
-    pub fn new(options: Options) -> Result<Self, ConnectError> {
+    /// [`OpenError`] where the options cannot be used.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
         let client = Client::new(&options.connection)?;
         let mut url = client.address(&options.endpoint).map_err(https::ConnectError::from)?;
         if let Ok(mut path) = url.path_segments_mut() {

@@ -1,6 +1,6 @@
 //! The `_bulk` API: what only it does.
 
-use crate::https::{Trial, connection};
+use crate::https::{Trial, clear};
 use crate::messages::events;
 use audit::event::Outcome;
 use counterparts::elastic::{DATA_STREAM, Elastic};
@@ -14,10 +14,6 @@ use std::time::Duration;
 fn options(url: &str, connection: Connection) -> Options {
     let login = Login::ApiKey(Secret::copied_from(b"aWQ6YXBpLWtleQ=="));
     Options { url: url.into(), target: DATA_STREAM.into(), login, connection }
-}
-
-fn clear() -> Connection {
-    Connection { ca_pem: None, ..connection("") }
 }
 
 fn open(url: &str) -> ElasticSink {
@@ -36,6 +32,7 @@ async fn every_trouble_has_its_outcome() {
         open: &|url, connection| Box::new(ElasticSink::open(&options(url, connection)).unwrap()),
         ids: &|| ids(&elastic),
         garbage: [Err(Trouble::Retry { after: None }), Err(Trouble::Paused(PauseReason::Misconfigured))],
+        own: &[],
     };
     trial.run().await;
     // What an answer was lost for, and was sent again, is there once.

@@ -24,6 +24,8 @@ pub(crate) struct Trial<'t> {
     pub(crate) ids: &'t dyn Fn() -> Vec<String>,
     /// What a status of success with a meaningless body comes to, and a 400 with one.
     pub(crate) garbage: [Outcomes; 2],
+    /// Statuses that come to something else than with most receivers.
+    pub(crate) own: &'t [(u16, Trouble)],
 }
 
 type Outcomes = Result<Vec<Refused>, Trouble>;
@@ -36,6 +38,11 @@ pub(crate) fn connection(ca_pem: &str) -> Connection {
         allow_networks: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
         timeout: TIMEOUT,
     }
+}
+
+/// The same, in clear.
+pub(crate) fn clear() -> Connection {
+    Connection { ca_pem: None, ..connection("") }
 }
 
 impl Trial<'_> {
@@ -53,6 +60,7 @@ impl Trial<'_> {
         let mut sink = (self.open)(tls.url(), connection(authority.pem()));
         let batch = events(0..20);
         for (fault, expected) in self.table(tls.url()) {
+            let expected = self.own(&fault).map_or(expected, Err);
             let (before, began) = (tls.front().requests(), Instant::now());
             tls.front().fail(1, fault.clone());
             assert_eq!(sink.deliver(&batch).await, expected, "{fault:?}");
@@ -64,6 +72,11 @@ impl Trial<'_> {
         let mut seen = std::collections::HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));
         assert_eq!(ids, batch.iter().map(|message| message.id.clone()).collect::<Vec<_>>());
+    }
+
+    fn own(&self, fault: &Fault) -> Option<Trouble> {
+        let Fault::Answer { status, .. } = fault else { return None };
+        self.own.iter().find(|(own, _)| own == status).map(|(_, trouble)| trouble.clone())
     }
 
     fn table(&self, url: &str) -> Vec<(Fault, Outcomes)> {

@@ -18,3 +18,18 @@ pub(crate) fn events(range: Range<u64>) -> Vec<Message> {
     };
     range.map(message).collect()
 }
+
+/// What a sink is told of the first so many events of the same log.
+pub(crate) fn checkpoint(size: u64) -> Message {
+    let origin = Origin::new("broker.example/acme").unwrap();
+    let id = format!("{origin}@{size}");
+    Message {
+        body: serde_json::to_vec(&serde_json::json!({"id": id, "size": size})).unwrap(),
+        id,
+        origin,
+        place: Place::Checkpoint(size),
+        at_ms: 1_800_000_000_000 + size * 1000,
+        name: "log.checkpoint",
+        severity: Severity::Informational,
+    }
+}

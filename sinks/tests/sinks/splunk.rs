@@ -42,6 +42,7 @@ async fn every_trouble_has_its_outcome() {
         open: &|url, connection| Box::new(SplunkSink::open(options(url, connection)).unwrap()),
         ids: &|| ids(&splunk),
         garbage: [Err(RETRY), Err(Trouble::Paused(PauseReason::Misconfigured))],
+        own: &[],
     };
     // Every request in the table but the last is the one with the events.
     trial.run().await;

@@ -1,6 +1,6 @@
 //! Webhooks, verified by other implementations of Standard Webhooks.
 
-use crate::https::{Trial, connection};
+use crate::https::{Trial, clear};
 use crate::messages::events;
 use crate::oracle;
 use audit::event::Outcome;
@@ -27,10 +27,6 @@ fn open(url: &str, keys: &[String], connection: Connection) -> Result<WebhookSin
 }
 
 /// Trusts no authority, for tests in clear on loopback.
-fn clear() -> Connection {
-    Connection { ca_pem: None, ..connection("") }
-}
-
 fn ids(receiver: &Webhook) -> Vec<String> {
     receiver.taken().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
 }
@@ -44,6 +40,7 @@ async fn every_trouble_has_its_outcome() {
         ids: &|| ids(&receiver),
         // For a webhook the status is all there is.
         garbage: [Ok(vec![]), Err(Trouble::Refused(Outcome::from_static("http_400")))],
+        own: &[],
     };
     trial.run().await;
 }

@@ -5,6 +5,8 @@ pub mod azure;
 pub mod elastic;
 pub mod front;
 pub mod google;
+pub mod rotel;
+pub mod seaweedfs;
 mod server;
 pub mod splunk;
 pub mod tls;

@@ -13,7 +13,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(routes: Router) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port left");
+        Self::on(listener().await, routes)
+    }
+
+    /// For routes that must know their address.
+    pub(crate) fn on(listener: TcpListener, routes: Router) -> Self {
         let address = listener.local_addr().expect("a listener has an address");
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap_or_default() });
         Self { address, task }
@@ -29,6 +33,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+pub(crate) async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port left")
 }
 
 pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

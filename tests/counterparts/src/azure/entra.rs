@@ -1,6 +1,5 @@
 //! Entra ID: tokens for client assertions (certificate or federated) and for the machine's own identity.
 
-use super::RESOURCE;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, UnparsedPublicKey};
 use axum::http::{HeaderMap, header};
@@ -29,6 +28,8 @@ const BASE64_URL: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug)]
 pub(super) struct Entra {
     url: String,
+    /// What tokens are for.
+    resource: &'static str,
     applications: HashMap<String, Application>,
     machine: Option<String>,
     tokens: HashMap<String, Token>,
@@ -37,6 +38,7 @@ pub(super) struct Entra {
 
 #[derive(Debug, Default)]
 struct Application {
+    secret: Option<String>,
     certificate: Option<Certificate>,
     federated: Option<String>,
 }
@@ -81,8 +83,14 @@ impl Unproven {
 }
 
 impl Entra {
-    pub(super) fn new(url: String) -> Self {
-        Self { url, applications: HashMap::new(), machine: None, tokens: HashMap::new(), claims_demanded: false }
+    pub(super) fn new(url: String, resource: &'static str) -> Self {
+        let (applications, tokens) = (HashMap::new(), HashMap::new());
+        Self { url, resource, applications, machine: None, tokens, claims_demanded: false }
+    }
+
+    /// Gives an application a client secret.
+    pub(super) fn add_secret(&mut self, client_id: &str, secret: &str) {
+        self.applications.entry(client_id.to_owned()).or_default().secret = Some(secret.to_owned());
     }
 
     pub(super) fn register(&mut self, client_id: &str) -> Registration {
@@ -115,7 +123,7 @@ impl Entra {
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = bearer.and_then(|value| self.tokens.get(value.strip_prefix("Bearer ")?));
         match token.filter(|token| token.expires > now) {
-            None => Err(format!(r#"Bearer authorization="{}/tenant", resource="{RESOURCE}""#, self.url)),
+            None => Err(format!(r#"Bearer authorization="{}/tenant", resource="{}""#, self.url, self.resource)),
             Some(token) if self.claims_demanded && !token.with_claims => {
                 let claims = BASE64_STANDARD.encode(CLAIMS);
                 let endpoint = format!("{}/common/oauth2/authorize", self.url);
@@ -141,13 +149,14 @@ impl Entra {
         let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
         let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
         let resource = field("scope").strip_suffix("/.default");
-        if field("grant_type") != "client_credentials" || resource != Some(RESOURCE) {
+        if field("grant_type") != "client_credentials" || resource != Some(self.resource) {
             let description = "The provided value for the input parameter 'scope' is not valid.";
             return Err(Unproven { error: "invalid_scope", number: 70011, description });
         }
+        let secret = self.applications.get(field("client_id")).and_then(|application| application.secret.as_deref());
         let jwt_bearer = field("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-        let assertion = field("client_assertion");
-        if !(jwt_bearer && self.proves(now, tenant, field("client_id"), assertion)) {
+        let asserted = jwt_bearer && self.proves(now, tenant, field("client_id"), field("client_assertion"));
+        if !(asserted || secret.is_some_and(|secret| secret == field("client_secret"))) {
             let description = "Client assertion failed signature validation.";
             return Err(Unproven { error: "invalid_client", number: 700_027, description });
         }
@@ -161,13 +170,13 @@ impl Entra {
     pub(super) fn machine_token(&mut self, now: i64, query: &str, headers: &HeaderMap) -> Result<Value, Unproven> {
         let secret = headers.get("x-identity-header").and_then(|value| value.to_str().ok());
         let resource =
-            form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "resource" && value == RESOURCE);
+            form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "resource" && value == self.resource);
         if !resource || self.machine.as_deref() != secret || secret.is_none() {
             return Err(Unproven { error: "invalid_request", number: 500_011, description: "No such identity." });
         }
         let token = self.issue(now, false);
         let expires_on = (now + LIFETIME).to_string();
-        Ok(json!({"access_token": token, "expires_on": expires_on, "resource": RESOURCE, "token_type": "Bearer"}))
+        Ok(json!({"access_token": token, "expires_on": expires_on, "resource": self.resource, "token_type": "Bearer"}))
     }
 
     fn issue(&mut self, now: i64, with_claims: bool) -> String {

@@ -7,12 +7,14 @@
 mod clock;
 mod entra;
 mod jwk;
+mod logs_ingestion;
 mod material;
 mod refusal;
 mod transfer;
 mod vault;
 
 pub use entra::Registration;
+pub use logs_ingestion::LogsIngestion;
 
 use crate::front::Front;
 use crate::tls::{Authority, Terminator};
@@ -71,7 +73,7 @@ impl AzureKeyVault {
         let entra = Terminator::start(authority.server(), Front::before(&url(&plain_entra)).await).await;
         let shared = Arc::new(Shared {
             vault: Mutex::new(Vault::new(vault.url().to_owned(), kind)),
-            entra: Mutex::new(Entra::new(entra.url().to_owned())),
+            entra: Mutex::new(Entra::new(entra.url().to_owned(), RESOURCE)),
             clock: Clock::default(),
         });
         let serve = |listener, app: Router| tokio::spawn(async { drop(axum::serve(listener, app).await) });

@@ -7,9 +7,12 @@ mod import;
 mod keys;
 mod material;
 mod operations;
+mod secops;
 mod status;
 mod store;
 mod words;
+
+pub use secops::SecOps;
 
 use accounts::Accounts;
 use axum::body::Bytes;
@@ -153,7 +156,7 @@ impl Cloud {
         let query = Query::of(uri)?;
         let call = Call::of(method, uri.path())
             .ok_or_else(|| Status::new(Code::NotFound, format!("{method} {} is no method", uri.path())))?;
-        lock(&self.accounts).authorise(headers, &call, self.now())?;
+        lock(&self.accounts).authorise(headers, call.permission(), self.now())?;
         self.run(call, &query, body)
     }
 }

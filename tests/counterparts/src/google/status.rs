@@ -34,6 +34,13 @@ impl Status {
         Self::new(Code::InvalidArgument, message)
     }
 
+    /// A field that is not as it must be.
+    pub(super) fn violation(field: &str, description: &str) -> Self {
+        let violation = json!({"field": field, "description": description});
+        let detail = json!({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]});
+        Self { code: Code::InvalidArgument, message: format!("{field} {description}"), details: vec![detail] }
+    }
+
     pub(super) fn not_found(kind: &str, name: &str) -> Self {
         Self::new(Code::NotFound, format!("{kind} {name} not found."))
     }
