@@ -177,6 +177,11 @@ impl Event {
         self.texts[field as usize].as_deref()
     }
 
+    /// The disclosable fields that have a text, in the order of the leaf.
+    pub fn texts(&self) -> impl Iterator<Item = (Field, &str)> {
+        Field::ALL.into_iter().filter_map(|field| Some((field, self.text(field)?)))
+    }
+
     /// Sets a disclosable field; cut at [`MAX_TEXT`] bytes.
     #[must_use]
     pub fn with_text(mut self, field: Field, text: impl Into<String>) -> Self {

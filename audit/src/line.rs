@@ -1,7 +1,7 @@
 //! One event as one line of JSON: the leaf, its disclosures, in clear what they say, and where asked for its proof.
 
 use crate::digest::Encoded;
-use crate::event::{Event, Exposure, Field, KekRef, Kind, Outcome};
+use crate::event::{Event, Exposure, KekRef, Kind, Outcome};
 use crate::leaf::Opened;
 use crate::receipt::Receipt;
 use serde::{Serialize, Serializer};
@@ -40,7 +40,7 @@ struct Line<'a> {
 }
 
 fn disclosed<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(Field::ALL.iter().filter_map(|field| Some((field.as_str(), event.text(*field)?))))
+    serializer.collect_map(event.texts().map(|(field, text)| (field.as_str(), text)))
 }
 
 /// The line of the event at `index`, without newline; `opened` is what `leaf` and `disclosures` say, with the erasure if

@@ -31,6 +31,12 @@ impl Origin {
         &self.0
     }
 
+    /// The tenant: what follows the last slash.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
     /// The identifier of the event at `index`: `<origin>#<index>`, the same in every format and over every replay.
     #[must_use]
     pub fn event_id(&self, index: u64) -> String {
@@ -56,7 +62,8 @@ mod tests {
 
     #[test]
     fn refuses_what_would_break_a_note_or_an_event_id() {
-        assert_eq!(Origin::new("broker.example/acme").unwrap().event_id(7), "broker.example/acme#7");
+        let origin = Origin::new("broker.example/acme").unwrap();
+        assert_eq!((origin.tenant(), &*origin.event_id(7)), ("acme", "broker.example/acme#7"));
         for bad in ["", "a b", "a+b", "a#1", "a\nb", "é", "a\"b", &"a".repeat(256)] {
             assert!(Origin::new(bad).is_err(), "{bad}");
         }

@@ -14,6 +14,7 @@ pub mod s3;
 pub mod secops;
 pub mod sentinel;
 pub mod splunk;
+mod taxonomy;
 pub mod webhook;
 
 pub use file::FileSink;

@@ -1,5 +1,6 @@
+use crate::taxonomy::Taxonomy;
 use audit::Origin;
-use audit::event::{Event, Kind, Outcome};
+use audit::event::{Event, Outcome};
 use std::borrow::Cow;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -96,25 +97,10 @@ impl Severity {
         }
     }
 
-    /// By what happened and with which outcome.
+    /// By what happened; a refusal or failure is never merely informational.
     #[must_use]
     pub fn of(event: &Event) -> Self {
-        match event.kind {
-            Kind::FindingRaised | Kind::SinkGap | Kind::KekDestroyed | Kind::TenantRevoked => Self::High,
-            Kind::KekFailing
-            | Kind::KekRevoked
-            | Kind::KekDisabled
-            | Kind::KekDestructionRequested
-            | Kind::SinkPaused
-            | Kind::SinkDeadLettered
-            | Kind::DeviceRevoked
-            | Kind::UserRevoked
-            | Kind::TenantSuspended
-            | Kind::TenantProtectionChanged
-            | Kind::PolicyChanged
-            | Kind::SubjectErased => Self::Medium,
-            _ if event.outcome != Outcome::OK => Self::Low,
-            _ => Self::Informational,
-        }
+        let least = if event.outcome == Outcome::OK { Self::Informational } else { Self::Low };
+        Taxonomy::of(event.kind).severity.max(least)
     }
 }

@@ -1,15 +1,17 @@
 //! How an event is written down. Every format gives one line of UTF-8 an event, with the event's id.
 
+mod cef;
+mod claims;
+mod ecs;
 mod native;
+mod ocsf;
 
 use crate::{Message, Place, Severity};
 use audit::Origin;
 use audit::leaf::Opened;
 use audit::note::Checkpoint;
 use audit::receipt::Receipt;
-use serde::Deserialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use serde::{Deserialize, Serialize};
 
 /// An event to be written down: what it says, and what proves it.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,12 @@ pub enum Format {
     /// The log's own (`docs/AUDIT-FORMAT.md`): leaf, disclosures, and in clear what they say. The only one that proves.
     #[default]
     Native,
+    /// Open Cybersecurity Schema Framework 1.6.
+    Ocsf,
+    /// Elastic Common Schema 8.11.
+    Ecs,
+    /// ArcSight Common Event Format, version 0: the least, and not all that an event says.
+    Cef,
 }
 
 impl Format {
@@ -57,17 +65,22 @@ impl Format {
     #[must_use]
     pub fn event(self, source: &Source<'_>) -> Message {
         let Opened { origin, event, .. } = source.opened;
-        Message {
+        let message = Message {
             id: origin.event_id(source.index),
             origin: origin.clone(),
             place: Place::Event(source.index),
             at_ms: at_ms(source.opened),
             name: event.kind.as_str(),
             severity: Severity::of(event),
-            body: match self {
-                Self::Native => native::event(source),
-            },
-        }
+            body: Vec::new(),
+        };
+        let body = match self {
+            Self::Native => native::event(source),
+            Self::Ocsf => ocsf::event(&message, source),
+            Self::Ecs => ecs::event(&message, source),
+            Self::Cef => cef::event(&message, source),
+        };
+        Message { body, ..message }
     }
 
     /// The message that tells a receiver how many events it must have, by a head that the log key signed. Its id is
@@ -75,24 +88,44 @@ impl Format {
     #[must_use]
     pub fn checkpoint(self, tally: &Tally<'_>) -> Message {
         let Checkpoint { origin, size, .. } = tally.head;
-        let id = format!("{origin}@{size}");
-        let body = match self {
-            Self::Native => native::checkpoint(&id, tally),
+        let message = Message {
+            id: format!("{origin}@{size}"),
+            origin: origin.clone(),
+            place: Place::Checkpoint(*size),
+            at_ms: tally.at_ms,
+            name: "log.checkpoint",
+            severity: Severity::Informational,
+            body: Vec::new(),
         };
-        let (place, name) = (Place::Checkpoint(*size), "log.checkpoint");
-        Message { id, origin: origin.clone(), place, at_ms: tally.at_ms, name, severity: Severity::Informational, body }
+        let body = match self {
+            Self::Native => native::checkpoint(&message, tally),
+            Self::Ocsf => ocsf::checkpoint(&message, tally),
+            Self::Ecs => ecs::checkpoint(&message, tally),
+            Self::Cef => cef::checkpoint(&message, tally),
+        };
+        Message { body, ..message }
     }
 
     /// A message that is no event, for an operator who asks whether messages arrive. Its id is
     /// `<origin>@test-<Unix milliseconds>`.
     #[must_use]
     pub fn test(self, origin: &Origin, at_ms: u64) -> Message {
-        let id = format!("{origin}@test-{at_ms}");
-        let body = match self {
-            Self::Native => native::test(&id, at_ms),
+        let message = Message {
+            id: format!("{origin}@test-{at_ms}"),
+            origin: origin.clone(),
+            place: Place::Test,
+            at_ms,
+            name: "sink.test",
+            severity: Severity::Informational,
+            body: Vec::new(),
         };
-        let (place, name) = (Place::Test, "sink.test");
-        Message { id, origin: origin.clone(), place, at_ms, name, severity: Severity::Informational, body }
+        let body = match self {
+            Self::Native => native::test(&message),
+            Self::Ocsf => ocsf::test(&message),
+            Self::Ecs => ecs::test(&message),
+            Self::Cef => cef::test(&message),
+        };
+        Message { body, ..message }
     }
 }
 
@@ -104,10 +137,6 @@ fn at_ms(opened: &Opened) -> u64 {
     })
 }
 
-/// RFC 3339 in UTC, with milliseconds where there are any. What is after the year 9999 becomes its end.
-fn rfc3339(at_ms: u64) -> String {
-    const LAST_MS: u64 = 253_402_300_799_999;
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms.min(LAST_MS)) * 1_000_000);
-    let text = time.ok().and_then(|time| time.format(&Rfc3339).ok());
-    text.expect("invariant: a time before the year 10000 has a date")
+fn json(line: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(line).expect("invariant: a message is JSON")
 }

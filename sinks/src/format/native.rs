@@ -1,4 +1,6 @@
-use super::{Source, Tally, rfc3339};
+use super::claims::{Counts, Test};
+use super::{Source, Tally, json};
+use crate::Message;
 use serde::Serialize;
 
 /// A line after `docs/AUDIT-FORMAT.md`, Export.
@@ -6,35 +8,23 @@ pub(super) fn event(source: &Source<'_>) -> Vec<u8> {
     audit::line(source.index, source.opened, source.leaf, source.disclosures, source.receipt)
 }
 
-pub(super) fn checkpoint(id: &str, tally: &Tally<'_>) -> Vec<u8> {
-    let Tally { head, note, at_ms, sent, filtered, dead } = *tally;
-    written(&Checkpoint { id, time: rfc3339(at_ms), checkpoint: note, size: head.size, sent, filtered, dead })
+pub(super) fn checkpoint(message: &Message, tally: &Tally<'_>) -> Vec<u8> {
+    line(message, Counts::of(tally))
 }
 
-pub(super) fn test(id: &str, at_ms: u64) -> Vec<u8> {
-    written(&Test { id, time: rfc3339(at_ms), test: true })
+pub(super) fn test(message: &Message) -> Vec<u8> {
+    line(message, Test { test: true })
 }
 
-/// The members of a checkpoint, in the order in which they are written.
+fn line(message: &Message, content: impl Serialize) -> Vec<u8> {
+    json(&Line { id: &message.id, time: message.time(), content })
+}
+
+/// A line that is no event's.
 #[derive(Serialize)]
-struct Checkpoint<'a> {
+struct Line<'a, C> {
     id: &'a str,
     time: String,
-    checkpoint: &'a str,
-    size: u64,
-    sent: u64,
-    filtered: u64,
-    dead: u64,
-}
-
-/// The members of a test message.
-#[derive(Serialize)]
-struct Test<'a> {
-    id: &'a str,
-    time: String,
-    test: bool,
-}
-
-fn written(line: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(line).expect("invariant: a line is JSON")
+    #[serde(flatten)]
+    content: C,
 }

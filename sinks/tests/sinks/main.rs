@@ -4,6 +4,7 @@
 
 mod elastic;
 mod file;
+mod formats;
 mod https;
 mod messages;
 mod oracle;

@@ -1,19 +1,36 @@
-//! Other implementations, in Python. `KEYFOLD_ORACLES` names their virtual environment; `./dev test` makes it.
+//! Other implementations, in Python and JavaScript. `./dev test` installs what they need.
 
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What `tests/oracles/<script>` answers; panics when it refuses, or when there is no Python to run it.
+/// What `tests/oracles/<script>` answers; panics when it refuses, or when there is no Python to run it. `KEYFOLD_ORACLES`
+/// names its virtual environment.
 pub(crate) fn ask(script: &str, question: &Value) -> Value {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let venv = std::env::var_os("KEYFOLD_ORACLES").map_or_else(|| root.join("target/test-env/oracles"), PathBuf::from);
-    let mut command = Command::new(venv.join("bin/python"));
-    command.arg(root.join("tests/oracles").join(script));
+    let python = installed("KEYFOLD_ORACLES", "oracles").join("bin/python");
+    run(Command::new(python).arg(root().join("tests/oracles").join(script)), question)
+}
+
+/// What `tests/oracles/ecs_events.js` answers; panics when it refuses, or when there is no Node.js to run it. `KEYFOLD_ECS`
+/// names the folder where the package @elastic/ecs is installed.
+pub(crate) fn ask_ecs(question: &Value) -> Value {
+    let package = installed("KEYFOLD_ECS", "ecs").join("node_modules/@elastic/ecs");
+    run(Command::new("node").arg(root().join("tests/oracles/ecs_events.js")).arg(package), question)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn installed(variable: &str, name: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| root().join("target/test-env").join(name), PathBuf::from)
+}
+
+fn run(command: &mut Command, question: &Value) -> Value {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(question.to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -1,0 +1,94 @@
+use super::{Source, Tally};
+use audit::event::{Event, Exposure, Field, KekRef, Kind, Outcome};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Serialize, Serializer};
+use std::net::IpAddr;
+use uuid::Uuid;
+
+/// What a leaf and its disclosures say, in the words of `docs/AUDIT-FORMAT.md`: schemas made for others have no place for
+/// all of it.
+#[derive(Serialize)]
+pub(super) struct Claims<'a> {
+    index: u64,
+    jti: Uuid,
+    boot: Uuid,
+    evt: Kind,
+    out: &'a Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kek: Option<&'a KekRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prov: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cor: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cfg: Option<String>,
+    exposure: Exposure,
+    #[serde(serialize_with = "disclosed")]
+    disclosed: &'a Event,
+}
+
+impl<'a> Claims<'a> {
+    pub(super) fn of(source: &Source<'a>) -> Self {
+        let event = &source.opened.event;
+        Self {
+            index: source.index,
+            jti: source.opened.jti,
+            boot: source.opened.boot,
+            evt: event.kind,
+            out: &event.outcome,
+            kek: event.kek.as_ref(),
+            prov: event.provider.as_deref(),
+            cor: event.correlation,
+            cfg: event.policy_digest.map(|digest| URL_SAFE_NO_PAD.encode(digest)),
+            exposure: event.exposure,
+            disclosed: event,
+        }
+    }
+}
+
+fn disclosed<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(event.texts().map(|(field, text)| (field.as_str(), text)))
+}
+
+/// What a checkpoint message says, in the same words.
+#[derive(Serialize)]
+pub(super) struct Counts<'a> {
+    checkpoint: &'a str,
+    size: u64,
+    sent: u64,
+    filtered: u64,
+    dead: u64,
+}
+
+impl<'a> Counts<'a> {
+    pub(super) fn of(tally: &Tally<'a>) -> Self {
+        let Tally { head, note, sent, filtered, dead, .. } = *tally;
+        Self { checkpoint: note, size: head.size, sent, filtered, dead }
+    }
+}
+
+/// What marks a test message.
+#[derive(Serialize)]
+pub(super) struct Test {
+    pub(super) test: bool,
+}
+
+/// Who did it: an administrator or the system by name, else the user whose device asked.
+pub(super) fn actor(event: &Event) -> Option<&str> {
+    event.text(Field::Actor).or(event.text(Field::User))
+}
+
+/// The address it came from, where the text is one. Receivers refuse others in a field for addresses.
+pub(super) fn address(event: &Event) -> Option<IpAddr> {
+    event.text(Field::Ip)?.parse().ok()
+}
+
+/// One short sentence: what happened, and if it did not go well why.
+pub(super) fn summary(event: &Event) -> String {
+    if event.outcome == Outcome::OK {
+        event.kind.as_str().to_owned()
+    } else {
+        format!("{}: {}", event.kind, event.outcome.as_str())
+    }
+}
