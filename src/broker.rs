@@ -4,6 +4,7 @@ use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::disk::Disk;
+use crate::feeds::Feeds;
 use crate::health::Health;
 use crate::keys::Keys;
 use crate::kms::Kms;
@@ -35,6 +36,8 @@ pub struct Broker {
     pub kms: Kms,
     /// Whether their keys open.
     pub health: Health,
+    /// How far each sink is.
+    pub feeds: Feeds,
     /// What not every tenant may register.
     pub reserved: Reserved,
     /// How often anyone may ask.

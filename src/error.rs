@@ -85,6 +85,8 @@ stored_words! {
         UserNotRevoked = "user_not_revoked",
         /// The person was erased already.
         SubjectErased = "subject_erased",
+        /// The sink is not stopped, so there is nothing to resume.
+        SinkRunning = "sink_running",
         /// The id is taken.
         Taken = "taken",
         /// There is no such thing of this tenant.

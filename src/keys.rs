@@ -184,6 +184,11 @@ impl Keys {
 
     /// The key that the disclosures about `subject` are sealed under; `""` is the tenant itself.
     pub async fn of_subject(&self, tenant: &str, subject: &str) -> Result<Arc<SubjectKey>, KeyError> {
+        self.of_subject_in(&self.store, tenant, subject).await
+    }
+
+    /// The same, by a reader of `store` where it has to be read.
+    pub async fn of_subject_in(&self, store: &Store, tenant: &str, subject: &str) -> Result<Arc<SubjectKey>, KeyError> {
         let name = (tenant.to_owned(), subject.to_owned());
         let erasures = {
             let kept = read(&self.subjects);
@@ -192,7 +197,7 @@ impl Keys {
             }
             kept.erasures
         };
-        let sealed = subjects::find(&mut *self.store.reader().await?, tenant, subject).await?;
+        let sealed = subjects::find(&mut *store.reader().await?, tenant, subject).await?;
         let key = self.open_subject(tenant, subject, &sealed.ok_or(KeyError::SubjectErased)?)?;
         let mut kept = write(&self.subjects);
         if kept.open.len() >= SUBJECTS_KEPT {

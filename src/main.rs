@@ -10,6 +10,7 @@ mod config;
 mod delivery;
 mod disk;
 mod error;
+mod feeds;
 mod health;
 mod http;
 mod keys;

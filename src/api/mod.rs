@@ -8,6 +8,7 @@ mod erasures;
 mod import;
 mod keks;
 mod rewraps;
+mod sinks;
 
 pub use destructions::{ConfirmDestruction, Destroyed, Destruction};
 pub use drills::{AskDrill, Drill, DrillFailure, DrilledKek};
@@ -15,6 +16,7 @@ pub use erasures::Erased;
 pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
+pub use sinks::{AskGap, AskReplay, DeadLetter, IndexRange, Sink, TestedSink};
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod kek;
 mod rewrap;
+mod sink;
 
 use super::{Failure, block_on, output};
 use crate::api::{self, Target};
@@ -14,6 +15,7 @@ use clap::{Args, Subcommand};
 use client::Client;
 use kek::Kek;
 use rewrap::Rewrap;
+use sink::Sink;
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -47,6 +49,9 @@ enum Thing {
     /// Move records to the KEKs that their tenant wants.
     #[command(subcommand)]
     Rewrap(Rewrap),
+    /// Where a tenant's log is delivered.
+    #[command(subcommand)]
+    Sink(Sink),
     /// A tenant's users.
     #[command(subcommand)]
     User(User),
@@ -204,6 +209,7 @@ impl Thing {
             Self::Tenant(tenant) => tenant.run(client).await,
             Self::Kek(kek) => kek.run(client).await,
             Self::Rewrap(rewrap) => rewrap.run(client).await,
+            Self::Sink(sink) => sink.run(client).await,
             Self::User(user) => user.run(client).await,
             Self::EnrolmentCode { tenant, user, seconds } => {
                 let ask = api::CreateCode { user, seconds };

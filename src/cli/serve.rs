@@ -6,8 +6,9 @@ use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::config::Config;
-use crate::delivery::{self, pump};
+use crate::delivery::Delivery;
 use crate::disk::Disk;
+use crate::feeds::Feeds;
 use crate::health;
 use crate::http::{Health, Listener, Timeouts, router, serve};
 use crate::keys::Keys;
@@ -91,9 +92,8 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
     background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
     let interval = Duration::from_secs(config.times.kek_test_seconds.max(1));
     background.push(tokio::spawn(keks::health::watch(broker.clone(), interval, stop.clone())));
-    for outlet in delivery::connect::all(&config).await? {
-        background.push(tokio::spawn(pump(broker.clone(), outlet, stop.clone())));
-    }
+    let config = Arc::new(config);
+    let delivery = Delivery::start(broker.clone(), config.clone()).await?;
     stop_on_signal(&stop)?;
     let timeouts = Timeouts {
         headers: Duration::from_secs(config.times.headers_seconds),
@@ -106,6 +106,7 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
     for task in background {
         task.await?;
     }
+    delivery.finish().await;
     close(broker, committer).await;
     Ok(())
 }
@@ -135,6 +136,7 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
         policies: PolicySet::default_set(),
         kms: Kms::new(rooms),
         health: health::Health::default(),
+        feeds: Feeds::default(),
         reserved: reserved(config),
         limits: Limits::new(config.rates),
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),

@@ -4,9 +4,9 @@ use super::gate::{self, Applied, Change};
 use super::rare::{self, Rare};
 use super::tree::{Forest, Growth, NewLeaf};
 use super::view::View;
-use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work};
+use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work, sinks};
 use crate::error::Refusal;
-use crate::store::{self, Store, broker_keys, cursors, destructions, nonces, subjects};
+use crate::store::{self, Store, broker_keys, dead_letters, destructions, nonces, subjects};
 use audit::event::{Exposure, Kind, Outcome};
 use metrics::{counter, histogram};
 use sqlx::{Any, Connection, Transaction};
@@ -141,7 +141,13 @@ impl Batcher {
         let mut writer = self.store.writer().await?;
         match upkeep {
             Upkeep::ForgetNonces(before) => nonces::forget_expired(&mut writer, before).await?,
-            Upkeep::AdvanceCursor { tenant, sink, next } => cursors::advance(&mut writer, &tenant, &sink, next).await?,
+            Upkeep::SaveProgress { sink, cursors, replays } => {
+                let mut transaction = begin(&mut writer).await?;
+                sinks::save_progress(&mut transaction, &sink, (&cursors, &replays)).await?;
+                transaction.commit().await?;
+            }
+            Upkeep::KeepDeadLetter(letter) => dead_letters::insert(&mut writer, &letter).await?,
+            Upkeep::RemoveDeadLetter(letter) => dead_letters::remove(&mut writer, &letter).await?,
             Upkeep::StoreKey(key) => broker_keys::insert(&mut writer, &key).await?,
             Upkeep::DestroyKey(id) => broker_keys::destroy(&mut writer, id).await?,
             Upkeep::Shred { kek, records } => {

@@ -8,6 +8,7 @@ mod gate;
 mod keks;
 mod rare;
 mod rewraps;
+mod sinks;
 mod tree;
 mod view;
 mod wraps;
@@ -15,6 +16,7 @@ mod wraps;
 pub use gate::{Applied, Change, ReleaseRequest, check_standing};
 pub use keks::KekStep;
 pub use rare::{Rare, RewrapStep, Target};
+pub use sinks::SinkStep;
 pub(crate) use tree::tile_roots;
 pub use wraps::Rewrap;
 
@@ -22,7 +24,10 @@ use crate::clock::Clock;
 use crate::error::{Error, Refusal};
 use crate::keys::{KeyError, Keys, TenantKeys};
 use crate::store::broker_keys::BrokerKey;
+use crate::store::cursors::Cursor;
+use crate::store::dead_letters::DeadLetter;
 use crate::store::nonces::SpentNonce;
+use crate::store::replays::Replay;
 use crate::store::subjects::{self, Erasure};
 use crate::store::{Store, StoreError};
 use audit::event::{Event, Kind};
@@ -125,15 +130,19 @@ pub struct Committed {
 pub enum Upkeep {
     /// Forgets nonces that expired before this time.
     ForgetNonces(i64),
-    /// A sink has confirmed everything below `next`.
-    AdvanceCursor {
-        /// Whose log.
-        tenant: String,
+    /// How far a sink is with its logs and replays.
+    SaveProgress {
         /// Which sink.
         sink: String,
-        /// The lowest index not confirmed.
-        next: u64,
+        /// Its cursors.
+        cursors: Vec<Cursor>,
+        /// Its replays; those that are through are removed.
+        replays: Vec<Replay>,
     },
+    /// A receiver refuses an event for good.
+    KeepDeadLetter(DeadLetter),
+    /// A receiver has taken an event that it had refused.
+    RemoveDeadLetter(DeadLetter),
     /// A further key for a tenant.
     StoreKey(BrokerKey),
     /// Destroys one of the broker's own keys.

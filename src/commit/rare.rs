@@ -2,7 +2,7 @@
 
 use super::gate::Applied;
 use super::keks as kek_life;
-use super::{KekStep, Proposal, rewraps as rewrap_steps};
+use super::{KekStep, Proposal, SinkStep, rewraps as rewrap_steps, sinks};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::store::broker_keys::{self, BrokerKey};
@@ -65,6 +65,8 @@ pub enum Rare {
     Revoke(Target),
     /// A person's key is destroyed.
     Erase(Erasure),
+    /// A step of this sink, by name.
+    StepSink(String, SinkStep),
     /// Nothing here: the event tells what was done, or refused, elsewhere.
     Note,
 }
@@ -86,14 +88,16 @@ impl Rare {
             | Self::StepRewrap { .. }
             | Self::CompleteRewrap(_)
             | Self::Erase(_)
+            | Self::StepSink(..)
             | Self::Note => false,
         }
     }
 
-    /// Whether it only destroys. That is possible for a revoked tenant too: it gives nothing back.
-    fn only_destroys(&self) -> bool {
+    /// Whether it is possible for a revoked tenant too: what only destroys gives nothing back, and the log is delivered still.
+    fn suits_revoked(&self) -> bool {
         match self {
             Self::StepKek(_, KekStep::RequestDestruction(_))
+            | Self::StepSink(..)
             | Self::ConfirmDestruction { .. }
             | Self::CancelDestruction(_)
             | Self::Erase(_) => true,
@@ -153,7 +157,7 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
     }
     let tenant = &proposal.tenant;
     let state = tenants::find(db, tenant).await?.map(|tenant| tenant.state);
-    let may_be = is_active(state) || (state == Some(Standing::Revoked) && proposal.change.only_destroys());
+    let may_be = is_active(state) || (state == Some(Standing::Revoked) && proposal.change.suits_revoked());
     if !may_be {
         return Ok(Err(Refusal::TenantInactive));
     }
@@ -174,6 +178,7 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::Enrol(code, device) => enrol(db, code, device, now).await,
         Rare::Revoke(target) => revoke(db, tenant, target, now).await,
         Rare::Erase(erasure) => erase(db, erasure, state).await,
+        Rare::StepSink(sink, step) => sinks::step(db, (tenant, sink), step).await,
         Rare::Note => Ok(Ok(Applied::Done)),
     }
 }

@@ -1,6 +1,6 @@
 //! From configured sinks to receivers: each transport's options, in one place.
 
-use super::Outlet;
+use super::{Outlet, Terms};
 use crate::config::Config;
 use crate::config::sink::{Entry, Receiver};
 use sinks::{FileSink, Sink};
@@ -18,7 +18,7 @@ pub struct ConnectError {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Opens every configured sink; fails with the first that cannot be used. A receiver that is away is no failure.
-pub async fn all(config: &Config) -> Result<Vec<Outlet>, ConnectError> {
+pub(super) async fn all(config: &Config) -> Result<Vec<Outlet>, ConnectError> {
     let mut outlets = Vec::with_capacity(config.sinks.len());
     for entry in &config.sinks {
         let sink = open(config, &entry.receiver).await;
@@ -44,15 +44,13 @@ fn default_deadline(receiver: &Receiver) -> Duration {
 }
 
 fn outlet(entry: &Entry, sink: Box<dyn Sink>) -> Outlet {
-    Outlet {
-        name: entry.name.clone(),
-        tenants: entry.tenants.clone(),
+    let terms = Terms {
         events: entry.events.clone(),
         disclosed: entry.disclosed(),
         format: entry.format,
         proof: entry.proof,
         deadline: entry.deadline_seconds.map_or_else(|| default_deadline(&entry.receiver), Duration::from_secs),
-        alarm_lag: Duration::from_secs(entry.alarm_lag_seconds),
-        sink,
-    }
+    };
+    let alarm_lag = Duration::from_secs(entry.alarm_lag_seconds);
+    Outlet { name: entry.name.clone(), tenants: entry.tenants.clone(), terms, alarm_lag, sink }
 }

@@ -1,210 +1,170 @@
 //! Delivers the log to sinks, by cursor. The log is the only queue: a slow or dead sink delays nothing but itself.
+//!
+//! All of it runs in a runtime of its own, on threads of low priority and with readers of its own, so that no request
+//! waits for it.
 
-pub mod connect;
+mod batch;
+mod connect;
+mod pump;
+mod report;
+mod watch;
 
 use crate::broker::Broker;
-use crate::commit::Upkeep;
+use crate::config::Config;
 use crate::config::sink::Selector;
-use crate::error::Error;
-use crate::keys::KeyError;
-use crate::ops::log::{self as events, Entry};
-use crate::store::StoreError;
-use crate::store::cursors::{self, Behind};
+use crate::feeds::SinkFeeds;
+use crate::store::{Store, StoreError};
 use audit::event::{Field, Kind};
-use audit::leaf::Opened;
-use metrics::{counter, gauge};
-use sinks::{Format, Message, Sink, Source, Trouble as SinkTrouble};
-use std::collections::{BTreeSet, HashMap};
+use batch::Reader;
+use connect::ConnectError;
+use pump::Pump;
+use sinks::{Format, Sink};
+use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use watch::Watch;
 
-/// How long an idle sink waits before it looks again.
-const IDLE: Duration = Duration::from_millis(200);
-/// First and longest wait after a failure; doubled in between.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// How much later than requests its threads are served, as `nice` counts.
+const NICE: i32 = 10;
+/// Threads of all sinks together.
+const THREADS: usize = 2;
+/// At the end what is under way may take so long.
+const LAST: Duration = Duration::from_secs(10);
 
-/// A sink with its name, and what it may see.
-pub struct Outlet {
-    /// In cursors, metrics and events.
-    pub name: String,
-    /// The only tenants whose events it receives; `None` for all.
-    pub tenants: Option<BTreeSet<String>>,
+/// What a sink may see, and how.
+#[derive(Debug)]
+struct Terms {
     /// The only events it receives; `None` for all.
-    pub events: Option<Vec<Selector>>,
+    events: Option<Vec<Selector>>,
     /// The disclosable fields it may see.
-    pub disclosed: BTreeSet<Field>,
-    /// How events are written down.
-    pub format: Format,
+    disclosed: BTreeSet<Field>,
+    format: Format,
     /// Whether each event carries a proof that the log has it.
-    pub proof: bool,
+    proof: bool,
     /// For one delivery, acknowledgement included.
-    pub deadline: Duration,
-    /// An event that waits longer than this raises an alarm.
-    pub alarm_lag: Duration,
-    /// Where events go.
-    pub sink: Box<dyn Sink>,
+    deadline: Duration,
 }
 
-/// What came in the way of a delivery.
-enum Trouble {
-    /// The sink or the database, and so every log; with the wait that the receiver asked for.
-    Everywhere(Option<Duration>),
-    /// This log alone: its events cannot be read, or one of them will never be accepted.
-    Here,
-}
-
-/// Delivers until `stop`.
-pub async fn pump(broker: Arc<Broker>, outlet: Outlet, stop: CancellationToken) {
-    let mut pump = Pump { broker, outlet, held: HashMap::new() };
-    let mut wait = RETRY.0;
-    while !stop.is_cancelled() {
-        let pause = match pump.deliver_all().await {
-            Ok(()) => {
-                wait = RETRY.0;
-                IDLE
-            }
-            Err(asked) => {
-                let pause = asked.unwrap_or(wait);
-                wait = (wait * 2).min(RETRY.1);
-                pause
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = sleep(pause) => {}
-        }
-    }
-    // What was committed before the stop is delivered with it, if the sink is well.
-    let _best_effort = pump.deliver_all().await;
-}
-
-struct Pump {
-    broker: Arc<Broker>,
-    outlet: Outlet,
-    /// Logs with a trouble of their own, and when they get another try: they must not keep back the others.
-    held: HashMap<String, Instant>,
-}
-
-impl Pump {
-    /// Everything there is, log by log. Fails with the wait that the receiver asked for.
-    async fn deliver_all(&mut self) -> Result<(), Option<Duration>> {
-        let behind = self.behind().await.map_err(|error| self.failed(&error))?;
-        let mut lag: u64 = behind.iter().map(|log| log.size - log.next).sum();
-        self.show_lag(lag);
-        for log in behind {
-            if self.outlet.tenants.as_ref().is_some_and(|tenants| !tenants.contains(&log.tenant)) {
-                continue;
-            }
-            if self.held.get(&log.tenant).is_some_and(|until| *until > Instant::now()) {
-                continue;
-            }
-            self.held.remove(&log.tenant);
-            match self.deliver_log(&log).await {
-                Ok(()) => lag = lag.saturating_sub(log.size - log.next),
-                Err(Trouble::Everywhere(wait)) => return Err(wait),
-                Err(Trouble::Here) => {
-                    self.held.insert(log.tenant, Instant::now() + RETRY.1);
-                }
-            }
-            self.show_lag(lag);
-        }
-        Ok(())
-    }
-
-    async fn behind(&mut self) -> Result<Vec<Behind>, Error> {
-        Ok(cursors::behind(&mut *self.broker.store.reader().await?, &self.outlet.name).await?)
-    }
-
-    fn show_lag(&self, lag: u64) {
-        gauge!("keyfold_sink_lag_events", "sink" => self.outlet.name.clone()).set(lag as f64);
-    }
-
-    async fn deliver_log(&mut self, log: &Behind) -> Result<(), Trouble> {
-        let mut next = log.next;
-        while next < log.size {
-            next = self.deliver_some(&log.tenant, next).await?;
-        }
-        Ok(())
-    }
-
-    /// One batch; the cursor moves only after the sink has taken it.
-    async fn deliver_some(&mut self, tenant: &str, from: u64) -> Result<u64, Trouble> {
-        let entries = events::events(&self.broker, tenant, from).await;
-        let entries = entries.map_err(|error| self.unreadable(tenant, &error))?;
-        if entries.is_empty() {
-            tracing::error!(sink = self.outlet.name, tenant, from, "the log is shorter than its head says");
-            return Err(self.counted(Trouble::Here));
-        }
-        let next = from + entries.len() as u64;
-        let messages: Result<Vec<_>, Error> = entries.iter().map(|entry| self.outlet.message(entry)).collect();
-        let messages = messages.map_err(|error| self.unreadable(tenant, &error))?;
-        let batch: Vec<Message> = messages.into_iter().flatten().collect();
-        let delivered = timeout(self.outlet.deadline, self.outlet.sink.deliver(&batch)).await;
-        let delivered = delivered.unwrap_or(Err(SinkTrouble::Retry { after: None }));
-        delivered.map_err(|error| self.refused(tenant, &error))?;
-        let upkeep = Upkeep::AdvanceCursor { tenant: tenant.into(), sink: self.outlet.name.clone(), next };
-        let advanced = self.broker.committer.upkeep(upkeep).await;
-        advanced.map_err(|error| Trouble::Everywhere(self.failed(&error.into())))?;
-        counter!("keyfold_sink_delivered_total", "sink" => self.outlet.name.clone()).increment(next - from);
-        Ok(next)
-    }
-
-    fn refused(&self, tenant: &str, error: &SinkTrouble) -> Trouble {
-        let trouble = match error {
-            SinkTrouble::Retry { after } => Trouble::Everywhere(*after),
-            SinkTrouble::Paused(_) => Trouble::Everywhere(Some(RETRY.1)),
-            SinkTrouble::Refused(_) => Trouble::Here,
-        };
-        if matches!(error, SinkTrouble::Paused(_) | SinkTrouble::Refused(_)) {
-            let sink = &self.outlet.name;
-            tracing::error!(sink, tenant, error = error as &dyn std::error::Error, "a sink needs an operator");
-        }
-        self.counted(trouble)
-    }
-
-    /// What is stored does not open: only somebody who looks can help. Anything else is the database's trouble.
-    fn unreadable(&self, tenant: &str, error: &Error) -> Trouble {
-        if !matches!(error, Error::Store(StoreError::Corrupt { .. }) | Error::Keys(KeyError::Sealed(_))) {
-            return Trouble::Everywhere(self.failed(error));
-        }
-        let sink = &self.outlet.name;
-        tracing::error!(sink, tenant, error = error as &dyn std::error::Error, "events cannot be read");
-        self.counted(Trouble::Here)
-    }
-
-    /// The database is in trouble, not the sink: wait as for any failure.
-    fn failed(&self, error: &Error) -> Option<Duration> {
-        tracing::warn!(
-            sink = self.outlet.name,
-            error = error as &dyn std::error::Error,
-            "a sink waits for the database"
-        );
-        self.counted(None)
-    }
-
-    fn counted<T>(&self, trouble: T) -> T {
-        counter!("keyfold_sink_failures_total", "sink" => self.outlet.name.clone()).increment(1);
-        trouble
-    }
-}
-
-impl Outlet {
+impl Terms {
     fn receives(&self, kind: Kind) -> bool {
         self.events.as_ref().is_none_or(|selectors| selectors.iter().any(|selector| selector.selects(kind)))
     }
+}
 
-    /// The event as this sink may see it; `None` where it is not for this sink.
-    fn message(&self, entry: &Entry) -> Result<Option<Message>, Error> {
-        let Entry { index, leaf, disclosures, erased } = entry;
-        let may_see = |disclosure: &&String| {
-            audit::leaf::disclosed_field(disclosure).is_ok_and(|field| self.disclosed.contains(&field))
-        };
-        let disclosures: Vec<String> = disclosures.iter().filter(may_see).cloned().collect();
-        let opened = audit::leaf::read(leaf, &disclosures).map_err(|_| StoreError::Corrupt { column: "leaf" })?;
-        let opened = Opened { erased: *erased, ..opened };
-        let source = Source { index: *index, opened: &opened, leaf, disclosures: &disclosures, receipt: None };
-        Ok(self.receives(opened.event.kind).then(|| self.format.event(&source)))
+/// A configured sink, ready to deliver.
+struct Outlet {
+    name: String,
+    /// The only tenants whose events it receives; `None` for all.
+    tenants: Option<BTreeSet<String>>,
+    terms: Terms,
+    /// An event that waits longer than this raises an alarm.
+    alarm_lag: Duration,
+    sink: Box<dyn Sink>,
+}
+
+/// Delivery cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no runtime.
+    #[error("no threads for delivery")]
+    Runtime(#[from] io::Error),
+    /// A sink cannot be used as it is configured.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// What is delivered already cannot be read.
+    #[error("the cursors cannot be read")]
+    Store(#[from] StoreError),
+    /// The runtime was stopped before it had begun.
+    #[error("the start of delivery was interrupted")]
+    Interrupted,
+}
+
+/// All sinks at work.
+pub struct Delivery {
+    runtime: Option<Runtime>,
+    sinks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Delivery {
+    /// Opens every sink and begins to deliver.
+    pub async fn start(broker: Arc<Broker>, config: Arc<Config>) -> Result<Self, StartError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("delivery")
+            .on_thread_start(give_way)
+            .enable_all()
+            .build()?;
+        let stop = CancellationToken::new();
+        let mut delivery = Self { runtime: Some(runtime), sinks: JoinSet::new(), stop: stop.clone() };
+        let handle =
+            delivery.runtime.as_ref().map(|runtime| runtime.handle().clone()).ok_or(StartError::Interrupted)?;
+        // Within the runtime, so that whatever sinks and readers start is started there.
+        let opened = handle.spawn(open(broker, config)).await.map_err(|_| StartError::Interrupted)??;
+        for (pump, watch) in opened {
+            delivery.sinks.spawn_on(work(pump, watch, stop.clone()), &handle);
+        }
+        Ok(delivery)
     }
+
+    /// Delivers what is there already, as far as receivers take it soon, and saves how far they are.
+    pub async fn finish(mut self) {
+        self.stop.cancel();
+        while self.sinks.join_next().await.is_some() {}
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A write that hangs must not keep the process from ending.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Requests come first, also where the processors are busy.
+fn give_way() {
+    if rustix::process::setpriority_process(None, NICE).is_err() {
+        tracing::warn!("the priority of delivery could not be lowered");
+    }
+}
+
+async fn open(broker: Arc<Broker>, config: Arc<Config>) -> Result<Vec<(Pump, Watch)>, StartError> {
+    let store = broker.store.with_own_readers().await?;
+    let mut opened = Vec::new();
+    for outlet in connect::all(&config).await? {
+        opened.push(prepare(&broker, &store, outlet).await?);
+    }
+    Ok(opened)
+}
+
+async fn prepare(broker: &Arc<Broker>, store: &Store, outlet: Outlet) -> Result<(Pump, Watch), StoreError> {
+    let Outlet { name, tenants, terms, alarm_lag, sink } = outlet;
+    let (feeds, tests) = SinkFeeds::new(name, sink.delivery(), tenants);
+    let watch = Watch { broker: broker.clone(), feeds: feeds.clone(), store: store.clone(), alarm_lag };
+    watch.restore().await?;
+    watch.look().await;
+    broker.feeds.add(feeds.clone());
+    let terms = Arc::new(terms);
+    let reader = Reader { broker: broker.clone(), store: store.clone(), terms: terms.clone(), limits: sink.limits() };
+    Ok((Pump { broker: broker.clone(), feeds, terms, sink, reader, tests, ahead: None }, watch))
+}
+
+async fn work(pump: Pump, watch: Watch, stop: CancellationToken) {
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST).await;
+    };
+    tokio::select! {
+        () = pump.run(&watch, stop.clone()) => {}
+        () = watch.run() => {}
+        () = overdue => {}
+    }
+    let _late = timeout(LAST, watch.save()).await;
 }

@@ -17,6 +17,7 @@ mod request;
 mod restores;
 mod rewraps;
 mod router;
+mod sinks;
 
 pub use listener::{Listener, Timeouts, serve};
 pub use operations::Health;

@@ -120,6 +120,7 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::MaterialInvalid => (StatusCode::BAD_REQUEST, "The material does not open at the key provider"),
         Refusal::UserNotRevoked => (StatusCode::CONFLICT, "The person still has access; revoke it first"),
         Refusal::SubjectErased => (StatusCode::GONE, "The person was erased"),
+        Refusal::SinkRunning => (StatusCode::CONFLICT, "The sink is not stopped"),
         Refusal::Taken => (StatusCode::CONFLICT, "The id is taken"),
         Refusal::Unknown => (StatusCode::NOT_FOUND, "There is no such thing"),
     };

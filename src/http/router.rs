@@ -2,7 +2,7 @@
 
 use super::operations::Health;
 use super::{
-    admin, destructions, devices, drills, erasures, import, keks, log, operations, records, restores, rewraps,
+    admin, destructions, devices, drills, erasures, import, keks, log, operations, records, restores, rewraps, sinks,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -49,6 +49,14 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(rewraps::start, rewraps::list))
         .routes(routes!(rewraps::progress, rewraps::step))
         .routes(routes!(drills::drill))
+        .routes(routes!(sinks::list))
+        .routes(routes!(sinks::test))
+        .routes(routes!(sinks::pause))
+        .routes(routes!(sinks::resume))
+        .routes(routes!(sinks::replay))
+        .routes(routes!(sinks::give_up))
+        .routes(routes!(sinks::dead_letters))
+        .routes(routes!(sinks::redeliver))
         .routes(routes!(admin::create_user, admin::users))
         .routes(routes!(erasures::erase))
         .routes(routes!(admin::create_code))

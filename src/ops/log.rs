@@ -2,9 +2,9 @@
 
 use crate::broker::Broker;
 use crate::error::Error;
-use crate::keys::KeyError;
+use crate::keys::{KeyError, Keys};
 use crate::store::log::{self, Head, Leaf};
-use crate::store::{Connection, StoreError, subjects};
+use crate::store::{Connection, Store, StoreError, subjects};
 use audit::Hash;
 use audit::receipt::Receipt;
 use audit::tile::{Path, TileId, WIDTH, push_entry};
@@ -48,7 +48,7 @@ async fn head(db: &mut Connection, tenant: &str) -> Result<Head, Error> {
 }
 
 /// The hashes of one tile: stored where it is full, else made from the leaves or the tiles below.
-async fn tile(db: &mut Connection, tenant: &str, id: TileId) -> Result<Vec<Hash>, Error> {
+pub(crate) async fn tile(db: &mut Connection, tenant: &str, id: TileId) -> Result<Vec<Hash>, Error> {
     if let Some(stored) = log::tiles(db, tenant, &[(id.level, id.index)]).await?.pop() {
         let hashes: &[Hash] = stored.hashes.as_chunks().0;
         return Ok(hashes.get(..id.width.into()).ok_or(Error::NotFound)?.to_vec());
@@ -103,13 +103,14 @@ pub async fn events(broker: &Broker, tenant: &str, from: u64) -> Result<Vec<Entr
     drop(db);
     let mut entries = Vec::with_capacity(leaves.len());
     for leaf in leaves {
-        entries.push(open(broker, leaf).await?);
+        entries.push(open(&broker.keys, &broker.store, leaf).await?);
     }
     Ok(entries)
 }
 
-async fn open(broker: &Broker, leaf: Leaf) -> Result<Entry, Error> {
-    let disclosures = match broker.keys.of_subject(&leaf.tenant, &leaf.subject).await {
+/// The event of a leaf; its person's key is read from `store`.
+pub async fn open(keys: &Keys, store: &Store, leaf: Leaf) -> Result<Entry, Error> {
+    let disclosures = match keys.of_subject_in(store, &leaf.tenant, &leaf.subject).await {
         Ok(key) => {
             let jti = leaf.jti.parse().map_err(|_| StoreError::Corrupt { column: "jti" })?;
             key.open(jti, &leaf.disclosures).map_err(|_| StoreError::Corrupt { column: "disclosures" })?

@@ -11,6 +11,7 @@ pub mod read;
 pub mod restore;
 pub mod revoke;
 pub mod rewrap;
+pub mod sinks;
 pub mod sweep;
 pub mod wrap;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod broker_keys;
 pub(crate) mod cursors;
+pub(crate) mod dead_letters;
 pub(crate) mod destructions;
 pub(crate) mod devices;
 pub(crate) mod enrolment_codes;
@@ -9,6 +10,7 @@ pub(crate) mod keks;
 pub(crate) mod log;
 pub(crate) mod nonces;
 pub(crate) mod records;
+pub(crate) mod replays;
 pub(crate) mod restores;
 pub(crate) mod rewraps;
 pub(crate) mod subjects;
@@ -57,6 +59,7 @@ pub enum StoreError {
 pub struct Store {
     readers: AnyPool,
     writer: AnyPool,
+    url: String,
     /// Held for as long as the database is open; the system gives it back when the process ends.
     _lock: Arc<File>,
 }
@@ -70,7 +73,14 @@ impl Store {
         let writer = pool(1).connect(&format!("{url}?mode=rwc")).await?;
         migrator().run(&writer).await?;
         let readers = pool(4).connect(&url).await?;
-        Ok(Self { readers, writer, _lock: lock })
+        Ok(Self { readers, writer, url, _lock: lock })
+    }
+
+    /// The same database, with readers of its own: whoever reads much must not take those of requests. They inherit the
+    /// priority of the thread that calls.
+    pub(crate) async fn with_own_readers(&self) -> Result<Self, StoreError> {
+        let readers = pool(2).connect(&self.url).await?;
+        Ok(Self { readers, ..self.clone() })
     }
 
     /// A connection that only reads.

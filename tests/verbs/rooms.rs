@@ -12,7 +12,7 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 18] = [
+const FORBIDDEN: [(&str, &[&str]); 19] = [
     ("http", &["cli"]),
     ("ops", &["cli", "http", "api"]),
     ("delivery", &["cli", "http", "api"]),
@@ -28,6 +28,7 @@ const FORBIDDEN: [(&str, &[&str]); 18] = [
     ("config", UPPER),
     ("disk", UPPER),
     ("error", UPPER),
+    ("feeds", UPPER),
     ("health", UPPER),
     ("keys", UPPER),
     ("kms", UPPER),

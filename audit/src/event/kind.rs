@@ -161,6 +161,10 @@ kinds! {
     SinkResumed "sink.resumed",
     /// A sink refused an event for good; it is kept apart.
     SinkDeadLettered "sink.dead_lettered",
+    /// Events have waited longer for a sink than they should.
+    SinkLagging "sink.lagging",
+    /// No event waits too long for the sink any more.
+    SinkCaughtUp "sink.caught_up",
     /// An operator gave up a range of undelivered events.
     SinkGap "sink.gap",
     /// An operator had a range delivered again.

@@ -195,9 +195,32 @@ CREATE TABLE broker_keys (
 );
 CREATE INDEX broker_keys_of_tenant ON broker_keys (tenant, purpose, created_at);
 
+-- How far each sink is with each log. What was given up is what is below `next_index` and counted nowhere.
 CREATE TABLE cursors (
   tenant           TEXT   NOT NULL,
   sink             TEXT   NOT NULL,
   next_index       BIGINT NOT NULL,
+  sent             BIGINT NOT NULL DEFAULT 0,
+  filtered         BIGINT NOT NULL DEFAULT 0,
+  paused           BIGINT NOT NULL DEFAULT 0,
+  confirmed_at     BIGINT,
   PRIMARY KEY (tenant, sink)
+);
+
+-- Ranges to be delivered once more; a row goes when it is through.
+CREATE TABLE replays (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  sink             TEXT   NOT NULL,
+  next_index       BIGINT NOT NULL,
+  to_index         BIGINT NOT NULL
+);
+
+CREATE TABLE dead_letters (
+  tenant           TEXT   NOT NULL,
+  sink             TEXT   NOT NULL,
+  leaf_index       BIGINT NOT NULL,
+  reason           TEXT   NOT NULL,
+  refused_at       BIGINT NOT NULL,
+  PRIMARY KEY (tenant, sink, leaf_index)
 );
