@@ -116,6 +116,8 @@ impl Taxonomy {
             Kind::SinkDeadLettered => (Object::Log, Action::Report, Severity::Medium),
             Kind::SinkGap => (Object::Log, Action::Report, Severity::High),
             Kind::SinkReplayed => (Object::Log, Action::Export, Severity::Informational),
+            Kind::SinkLagging => (Object::Log, Action::Report, Severity::Medium),
+            Kind::SinkCaughtUp => (Object::Log, Action::Report, Severity::Informational),
             Kind::FindingRaised => (Object::Finding, Action::Create, Severity::High),
         };
         Self { object, action, severity }
