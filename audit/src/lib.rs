@@ -1,11 +1,12 @@
 //! What happened: the signed, tamper-evident log of one tenant.
 //!
 //! An [`event::Event`] becomes a signed [`leaf`] (an SD-JWT), the leaf joins a Merkle [`tree`], a [`note`] signs the
-//! tree's head, a [`receipt`] proves one leaf in it. [`export`] writes all of it to files and [`verify`] checks them
+//! tree's head, a [`cosignature`] is a witness's word for it, a [`receipt`] proves one leaf in it. [`export`] writes all of it to files and [`verify`] checks them
 //! offline. The format is specified in `docs/AUDIT-FORMAT.md`.
 //!
 //! Pure but for the files of [`export`] and [`verify`]: no database, no network, no clock.
 
+pub mod cosignature;
 mod digest;
 pub mod event;
 pub mod export;

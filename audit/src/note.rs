@@ -1,12 +1,13 @@
 //! What a log key signs, as signed notes (C2SP signed-note): checkpoints, which are the tree's head (C2SP tlog-checkpoint,
 //! without extension lines), and endorsements of ingress keys. Neither can be read as the other.
 
-use crate::digest::sha256;
+mod key;
+
 use crate::leaf::InvalidSeed;
 use crate::{Hash, Origin};
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+pub(crate) use key::{NoteKey, SigningKey};
 use secret::Secret;
 use std::fmt;
 
@@ -65,7 +66,7 @@ pub enum NoteError {
 
 /// The Ed25519 key that signs a log's checkpoints and vouches for its tenant's ingress keys.
 pub struct LogKey {
-    pair: Ed25519KeyPair,
+    key: SigningKey,
     verifier: Verifier,
 }
 
@@ -75,10 +76,9 @@ impl LogKey {
     /// # Errors
     /// [`InvalidSeed`] for any other length.
     pub fn from_seed(origin: &Origin, seed: &Secret) -> Result<Self, InvalidSeed> {
-        #[expect(clippy::disallowed_methods, reason = "the seed becomes a key pair, which aws-lc wipes when freed")]
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).map_err(|_| InvalidSeed)?;
-        let key = pair.public_key().as_ref().try_into().map_err(|_| InvalidSeed)?;
-        Ok(Self { pair, verifier: Verifier::new(origin.clone(), key) })
+        let key = SigningKey::from_seed(origin, ED25519_TYPE, seed)?;
+        let verifier = Verifier(key.public.clone());
+        Ok(Self { key, verifier })
     }
 
     /// The public half.
@@ -96,7 +96,7 @@ impl LogKey {
     /// A signed checkpoint. Never call it for two trees of which one does not begin with the other.
     #[must_use]
     pub fn checkpoint(&self, size: u64, root: &Hash) -> String {
-        self.sign(&format!("{}\n{size}\n{}\n", self.verifier.origin, STANDARD.encode(root)))
+        self.sign(&format!("{}\n{size}\n{}\n", self.verifier.origin(), STANDARD.encode(root)))
     }
 
     /// A signed statement that devices may seal to the ingress key `id`, whose public half has this SHA-256.
@@ -104,14 +104,11 @@ impl LogKey {
     /// `id` is visible ASCII; what is signed for any other is opened by nobody.
     #[must_use]
     pub fn endorse_ingress(&self, id: &str, key_hash: &Hash) -> String {
-        self.sign(&format!("{}\n{INGRESS} {id} {}\n", self.verifier.origin, STANDARD.encode(key_hash)))
+        self.sign(&format!("{}\n{INGRESS} {id} {}\n", self.verifier.origin(), STANDARD.encode(key_hash)))
     }
 
     fn sign(&self, text: &str) -> String {
-        let Verifier { origin, id, .. } = &self.verifier;
-        let signature = self.pair.sign(text.as_bytes());
-        let signature = STANDARD.encode([id, signature.as_ref()].concat());
-        format!("{text}\n\u{2014} {origin} {signature}\n")
+        format!("{text}\n{}", self.verifier.0.line(&self.key.sign(text)))
     }
 }
 
@@ -123,56 +120,27 @@ impl fmt::Debug for LogKey {
 
 /// A key that is known to sign for a log. Printed as its verifier key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verifier {
-    origin: Origin,
-    id: [u8; 4],
-    key: [u8; 32],
-}
+pub struct Verifier(NoteKey);
 
 impl Verifier {
-    fn new(origin: Origin, key: [u8; 32]) -> Self {
-        let [a, b, c, d, ..] = sha256(&[origin.as_str().as_bytes(), &[b'\n', ED25519_TYPE], &key].concat());
-        Self { origin, id: [a, b, c, d], key }
-    }
-
     /// Reads a verifier key.
     ///
     /// # Errors
     /// [`NoteError::VerifierKey`].
     pub fn parse(vkey: &str) -> Result<Self, NoteError> {
-        let mut parts = vkey.trim_end().splitn(3, '+');
-        let (Some(name), Some(_id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(NoteError::VerifierKey);
-        };
-        let origin = Origin::new(name).map_err(|_| NoteError::VerifierKey)?;
-        let key = STANDARD.decode(key).map_err(|_| NoteError::VerifierKey)?;
-        let (&ED25519_TYPE, key) = key.split_first().ok_or(NoteError::VerifierKey)? else {
-            return Err(NoteError::VerifierKey);
-        };
-        let verifier = Self::new(origin, key.try_into().map_err(|_| NoteError::VerifierKey)?);
-        // Comparing the whole text checks the key id too.
-        if verifier.to_string() == vkey.trim_end() { Ok(verifier) } else { Err(NoteError::VerifierKey) }
+        NoteKey::parse(vkey, ED25519_TYPE).map(Self)
     }
 
     /// The log it signs for.
     #[must_use]
     pub fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    fn is_named(&self, name: &str, id: [u8; 4]) -> bool {
-        self.origin.as_str() == name && self.id == id
-    }
-
-    fn verifies(&self, text: &str, signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.key).verify(text.as_bytes(), signature).is_ok()
+        self.0.name()
     }
 }
 
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = STANDARD.encode([&[ED25519_TYPE], self.key.as_slice()].concat());
-        write!(f, "{}+{}+{key}", self.origin, hex::encode(self.id))
+        self.0.fmt(f)
     }
 }
 
@@ -184,7 +152,15 @@ impl fmt::Display for Verifier {
 pub fn open(note: &str, verifiers: &[Verifier]) -> Result<Checkpoint, NoteError> {
     let (text, signers) = verified(note, verifiers)?;
     let checkpoint = parse_checkpoint(text).ok_or(NoteError::Checkpoint)?;
-    if signers.contains(&&checkpoint.origin) { Ok(checkpoint) } else { Err(NoteError::Unsigned) }
+    if is_signed_for(&checkpoint.origin, &signers) { Ok(checkpoint) } else { Err(NoteError::Unsigned) }
+}
+
+/// What a checkpoint says, whoever may have signed it: good for finding the keys that [`open`] needs, and for no more.
+///
+/// # Errors
+/// [`NoteError::Malformed`] and [`NoteError::Checkpoint`].
+pub fn unverified(note: &str) -> Result<Checkpoint, NoteError> {
+    parse_checkpoint(split(note)?.0).ok_or(NoteError::Checkpoint)
 }
 
 /// Opens an endorsement of an ingress key; signatures count as in [`open`].
@@ -194,27 +170,43 @@ pub fn open(note: &str, verifiers: &[Verifier]) -> Result<Checkpoint, NoteError>
 pub fn open_ingress(note: &str, verifiers: &[Verifier]) -> Result<Endorsement, NoteError> {
     let (text, signers) = verified(note, verifiers)?;
     let endorsement = parse_endorsement(text).ok_or(NoteError::Endorsement)?;
-    if signers.contains(&&endorsement.origin) { Ok(endorsement) } else { Err(NoteError::Unsigned) }
+    if is_signed_for(&endorsement.origin, &signers) { Ok(endorsement) } else { Err(NoteError::Unsigned) }
 }
 
-/// The signed text, and the names of the known keys that signed it: at least one.
-fn verified<'a>(note: &'a str, verifiers: &'a [Verifier]) -> Result<(&'a str, Vec<&'a Origin>), NoteError> {
+/// The checkpoint with the signatures of these keys alone.
+///
+/// # Errors
+/// [`NoteError`], as [`open`].
+pub fn stripped(note: &str, verifiers: &[Verifier]) -> Result<String, NoteError> {
+    let (text, signers) = verified(note, verifiers)?;
+    let lines: String = signers.iter().map(|(verifier, signature)| verifier.0.line(signature)).collect();
+    Ok(format!("{text}\n{lines}"))
+}
+
+/// The signed text, and the known keys that signed it with their signatures: at least one.
+fn verified<'a>(note: &'a str, verifiers: &'a [Verifier]) -> Result<(&'a str, Vec<Signed<'a>>), NoteError> {
     let (text, signatures) = split(note)?;
     let mut signers = Vec::new();
     for (name, id, signature) in signatures {
-        let Some(verifier) = verifiers.iter().find(|verifier| verifier.is_named(name, id)) else { continue };
-        if !verifier.verifies(text, &signature) {
+        let Some(verifier) = verifiers.iter().find(|verifier| verifier.0.is_named(name, id)) else { continue };
+        if !verifier.0.verifies(text, &signature) {
             return Err(NoteError::Signature);
         }
-        signers.push(verifier.origin());
+        signers.push((verifier, signature));
     }
     if signers.is_empty() { Err(NoteError::Unsigned) } else { Ok((text, signers)) }
 }
 
-type Signature<'a> = (&'a str, [u8; 4], Vec<u8>);
+type Signed<'a> = (&'a Verifier, Vec<u8>);
+
+fn is_signed_for(origin: &Origin, signers: &[Signed<'_>]) -> bool {
+    signers.iter().any(|(verifier, _)| verifier.origin() == origin)
+}
+
+pub(crate) type Signature<'a> = (&'a str, [u8; 4], Vec<u8>);
 
 /// The text with its last newline, and the signature lines taken apart.
-fn split(note: &str) -> Result<(&str, Vec<Signature<'_>>), NoteError> {
+pub(crate) fn split(note: &str) -> Result<(&str, Vec<Signature<'_>>), NoteError> {
     let control = |c: char| c < ' ' && c != '\n';
     if note.len() > MAX_NOTE || note.contains(control) {
         return Err(NoteError::Malformed);
@@ -234,7 +226,7 @@ fn parse_signature(line: &str) -> Option<Signature<'_>> {
     named.then(|| (name, *id, signature.to_vec()))
 }
 
-fn parse_checkpoint(text: &str) -> Option<Checkpoint> {
+pub(crate) fn parse_checkpoint(text: &str) -> Option<Checkpoint> {
     let mut lines = text.strip_suffix('\n')?.split('\n');
     let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
     let root = STANDARD.decode(root).ok()?.try_into().ok()?;

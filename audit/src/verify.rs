@@ -16,6 +16,8 @@ pub use delivered::{Deliveries, DeliveryReport, Whole};
 pub use erasures::Erasure;
 pub use pairing::{OpenIntent, PairingError};
 
+use crate::Origin;
+use crate::cosignature::{Cosignature, Cosigner, cosignatures};
 use crate::export::{CHECKPOINT, VKEY};
 use crate::leaf::LeafError;
 use crate::note::{self, Checkpoint, NoteError, Verifier};
@@ -34,6 +36,8 @@ pub struct Options<'a> {
     pub vkey: Option<&'a str>,
     /// A checkpoint of this log seen earlier: the log must have grown from it.
     pub older: Option<&'a str>,
+    /// The witnesses that must all have cosigned the checkpoint.
+    pub cosigners: &'a [Cosigner],
 }
 
 /// A log in which nothing is wrong.
@@ -43,6 +47,8 @@ pub struct Report {
     pub checkpoint: Checkpoint,
     /// Whether the verifier brought the key; `false` means that the export vouches for itself only.
     pub pinned: bool,
+    /// What the witnesses that the verifier brought along have signed.
+    pub cosignatures: Vec<Cosignature>,
     /// Number of keys released.
     pub released: u64,
     /// Number of disclosures shown.
@@ -89,6 +95,9 @@ pub enum Fault {
     /// The verifier key or the checkpoint is not accepted.
     #[error("the checkpoint is not accepted: {0}")]
     Checkpoint(NoteError),
+    /// A witness that the verifier asks for has not cosigned the checkpoint.
+    #[error("the checkpoint is not cosigned by `{0}`")]
+    NotCosigned(Origin),
     /// The older checkpoint is not accepted, or of another log.
     #[error("the older checkpoint is not accepted: {0}")]
     OlderCheckpoint(NoteError),
@@ -183,12 +192,21 @@ pub fn verify_dir(dir: &Path, options: &Options<'_>) -> Result<Report, Failure> 
     let files = Files::new(dir);
     let vkey = options.vkey.map_or_else(|| files.text(VKEY), |vkey| Ok(vkey.to_owned()))?;
     let verifiers = [Verifier::parse(&vkey).map_err(Fault::Checkpoint)?];
-    let checkpoint = note::open(&files.text(CHECKPOINT)?, &verifiers).map_err(Fault::Checkpoint)?;
+    let signed = files.text(CHECKPOINT)?;
+    let checkpoint = note::open(&signed, &verifiers).map_err(Fault::Checkpoint)?;
+    let cosignatures = cosigned(&signed, options.cosigners)?;
     let older = options.older.map(|older| note::open(older, &verifiers)).transpose().map_err(Fault::OlderCheckpoint)?;
     if older.as_ref().is_some_and(|older| older.size > checkpoint.size) {
         return Err(Fault::Shrunk.at(checkpoint.size));
     }
     let mut walk = Walk::new(&files, checkpoint, older)?;
     walk.entries()?;
-    Ok(Report { pinned: options.vkey.is_some(), ..walk.conclude()? })
+    Ok(Report { pinned: options.vkey.is_some(), cosignatures, ..walk.conclude()? })
+}
+
+/// The cosignatures of all these witnesses; one that is missing is a fault.
+fn cosigned(checkpoint: &str, cosigners: &[Cosigner]) -> Result<Vec<Cosignature>, Fault> {
+    let found = cosignatures(checkpoint, cosigners).map_err(Fault::Checkpoint)?;
+    let missing = cosigners.iter().find(|cosigner| !found.iter().any(|signed| signed.cosigner == **cosigner));
+    missing.map_or(Ok(found), |cosigner| Err(Fault::NotCosigned(cosigner.name().clone())))
 }

@@ -128,6 +128,6 @@ impl<'a> Walk<'a> {
         }
         let Self { checkpoint, history, disclosures, .. } = self;
         let Told { released, records_under, open, erasures } = history.conclude()?;
-        Ok(Report { checkpoint, pinned: false, released, disclosures, records_under, open, erasures })
+        Ok(Report { checkpoint, pinned: false, cosignatures: Vec::new(), released, disclosures, records_under, open, erasures })
     }
 }

@@ -23,7 +23,7 @@ fn exported(log: &Log) -> TempDir {
 }
 
 fn verify(dir: &TempDir) -> Result<Report, Failure> {
-    verify_dir(dir.path(), &Options { vkey: Some(&log_key(2).vkey()), older: None })
+    verify_dir(dir.path(), &Options { vkey: Some(&log_key(2).vkey()), ..Options::default() })
 }
 
 fn verify_log(log: &Log) -> Result<Report, Failure> {
@@ -183,8 +183,9 @@ fn a_log_signed_again_with_another_key_is_refused() {
 #[test]
 fn a_log_that_does_not_continue_an_older_checkpoint_is_refused() {
     let (log, key) = (Log::sample(20), log_key(2).vkey());
-    let after =
-        |log: &Log, older: &str| verify_dir(exported(log).path(), &Options { vkey: Some(&key), older: Some(older) });
+    let after = |log: &Log, older: &str| {
+        verify_dir(exported(log).path(), &Options { vkey: Some(&key), older: Some(older), ..Options::default() })
+    };
     let cut = |size: usize| log.cut(size);
     for size in [1, 7, 20] {
         after(&log, &cut(size).checkpoint()).unwrap();
