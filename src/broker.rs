@@ -10,6 +10,7 @@ use crate::keys::Keys;
 use crate::kms::Kms;
 use crate::limits::Limits;
 use crate::nonce::Nonces;
+use crate::quorum::Quorum;
 use crate::reserved::Reserved;
 use crate::store::Store;
 use policies::PolicySet;
@@ -28,6 +29,8 @@ pub struct Broker {
     pub committer: Committer,
     /// The broker's own keys.
     pub keys: Arc<Keys>,
+    /// Who must have seen an intent before its release.
+    pub quorum: Quorum,
     /// Replay nonces.
     pub nonces: Nonces,
     /// What decides whether.

@@ -156,6 +156,9 @@ pub enum Error {
     /// The broker's own keys are not what they should be.
     #[error("the broker's own keys are unusable")]
     Keys(#[from] crate::keys::KeyError),
+    /// Too few witnesses have seen the intent in time: nothing was unwrapped.
+    #[error("witnesses have not cosigned the log in time")]
+    WitnessUnavailable,
     /// The disk is nearly full: restores stop before the log must.
     #[error("the disk is nearly full")]
     DiskLow,

@@ -10,6 +10,7 @@ mod config;
 mod delivery;
 mod disk;
 mod error;
+mod feeder;
 mod feeds;
 mod health;
 mod http;
@@ -18,6 +19,7 @@ mod kms;
 mod limits;
 mod nonce;
 mod ops;
+mod quorum;
 mod reserved;
 mod store;
 

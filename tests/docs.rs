@@ -114,18 +114,24 @@ fn each_field_of_the_configuration_is_documented() {
     let structs = part(&config, "/// The whole file.", "fn default_connections");
     let provider = part(&provider, "pub enum Provider", "impl Provider");
     let azure = read("src/config/azure_key_vault.rs");
-    let sinks = sink_sources();
+    let (sinks, witness) = (sink_sources(), read("src/config/witness.rs"));
+    let cosigning = read("src/config/cosigning.rs");
+    let cosigning = part(&cosigning, "pub struct Witness {", "impl Config");
     let rates = part(&limits, "pub struct Rates {", "\n}");
-    let fields = [structs, provider, &azure, &sinks, rates].into_iter().flat_map(str::lines).filter_map(|line| {
-        let (field, kind) = line.trim().trim_start_matches("pub ").split_once(": ")?;
-        // `folder` and `receiver` are not read from the file by these names; what has a `(` is code.
-        (is_field(field) && !["folder", "receiver"].contains(&field) && kind.ends_with(',') && !kind.contains('('))
-            .then(|| field.to_owned())
-    });
+    let fields = [structs, provider, &azure, &sinks, cosigning, &witness, rates]
+        .into_iter()
+        .flat_map(str::lines)
+        .filter_map(|line| {
+            let (field, kind) = line.trim().trim_start_matches("pub ").split_once(": ")?;
+            // `folder` and `receiver` are not read from the file by these names; what has a `(` is code.
+            (is_field(field) && !["folder", "receiver"].contains(&field) && kind.ends_with(',') && !kind.contains('('))
+                .then(|| field.to_owned())
+        });
     let fields: BTreeSet<_> = fields.collect();
     assert!(fields.len() > 35, "{fields:?}");
     let mut documented = first_cells(&read("docs/OPERATIONS.md"), "## Configuration");
     documented.extend(table_cells(&read("docs/SINKS.md")));
+    documented.extend(table_cells(&read("docs/WITNESS.md")));
     let names: BTreeSet<_> = documented.iter().flat_map(|name| name.split('.')).map(str::to_owned).collect();
     let missing: Vec<_> = fields.difference(&names).collect();
     assert!(missing.is_empty(), "not in docs/OPERATIONS.md: {missing:?}");

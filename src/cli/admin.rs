@@ -102,6 +102,9 @@ enum Thing {
         /// The verifier key of the tenant's log, pinned when it was created, or a file with it.
         #[arg(long)]
         vkey: String,
+        /// Export up to the newest checkpoint that a witness has cosigned.
+        #[arg(long)]
+        witnessed: bool,
     },
 }
 
@@ -228,7 +231,10 @@ impl Thing {
                     format!("revoked, effective {at}; {} open restores ended", done.restores_ended)
                 })
             }
-            Self::Export { tenant, out, vkey } => export::export(client, &tenant, &out, &vkey).await,
+            Self::Export { tenant, out, vkey, witnessed } => {
+                let head = if witnessed { export::Head::Witnessed } else { export::Head::Newest };
+                export::export(client, (&tenant, head), &out, &vkey).await
+            }
         }
     }
 }

@@ -102,6 +102,8 @@ path = "events.ndjson"
         names.dedup();
         let mut leaf = CertificateParams::new(names)?;
         leaf.distinguished_name.push(rcgen::DnType::CommonName, self.host.clone());
+        // RFC 5280, section 4.2.1.1; strict clients, Python's among them, refuse a certificate without.
+        leaf.use_authority_key_identifier_extension = true;
         let leaf = leaf.signed_by(&key, &issuer)?;
         self.write("ca.pem", certificate.pem().as_bytes())?;
         self.write("tls.pem", leaf.pem().as_bytes())?;

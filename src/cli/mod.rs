@@ -11,6 +11,7 @@ mod output;
 mod serve;
 mod verify;
 mod vkey;
+mod witness;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -40,6 +41,8 @@ enum Command {
     Ceremony(ceremony::Ceremony),
     /// Check an exported log offline.
     Verify(verify::Verify),
+    /// Watch logs of others: a witness, for another machine under another's authority.
+    Witness(witness::Witness),
     /// Measure how many durable leaves a second this machine gives.
     Bench(bench::Bench),
     /// Load a PKCS#11 module for the broker that has started this process.
@@ -75,6 +78,7 @@ impl Command {
             Self::Keystore(keystore) => keystore.run(),
             Self::Ceremony(ceremony) => ceremony.run(),
             Self::Verify(verify) => verify.run(),
+            Self::Witness(witness) => witness.run(),
             Self::Bench(bench) => bench.run(),
             Self::Pkcs11Worker => Ok(providers::pkcs11::worker::run()?),
             Self::Openapi => output::json(&crate::http::openapi()),

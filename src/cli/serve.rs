@@ -5,9 +5,10 @@ use crate::broker::Broker;
 use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::delivery::Delivery;
 use crate::disk::Disk;
+use crate::feeder;
 use crate::feeds::Feeds;
 use crate::health;
 use crate::http::{Health, Listener, Timeouts, router, serve};
@@ -58,14 +59,14 @@ impl Serve {
     }
 }
 
-fn log_to_stderr(json: bool) {
+pub(super) fn log_to_stderr(json: bool) {
     let filter = EnvFilter::try_from_env("KEYFOLD_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if json { format.json().init() } else { format.with_ansi(false).init() }
 }
 
 /// Secrets stay in memory, memory out of files, and files with their owner; many connections need many descriptors.
-fn harden() {
+pub(super) fn harden() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let hardening = secret::harden_process();
     if !hardening.locked {
@@ -94,6 +95,9 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
     background.push(tokio::spawn(keks::health::watch(broker.clone(), interval, stop.clone())));
     let config = Arc::new(config);
     let delivery = Delivery::start(broker.clone(), config.clone()).await?;
+    for witness in witnesses(&config)? {
+        background.push(tokio::spawn(feeder::run(broker.clone(), witness, stop.clone())));
+    }
     stop_on_signal(&stop)?;
     let timeouts = Timeouts {
         headers: Duration::from_secs(config.times.headers_seconds),
@@ -132,6 +136,7 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
     let (committer, task) = Committer::start(store.clone(), clock.clone(), keys.clone());
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(".".into(), PathBuf::from);
     let broker = Broker {
+        quorum: config.release.quorum(),
         nonces: Nonces::new(&keys.nonce),
         policies: PolicySet::default_set(),
         kms: Kms::new(rooms),
@@ -166,6 +171,19 @@ async fn check_log_host(store: &Store, host: &str) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
+}
+
+fn witnesses(config: &Config) -> Result<Vec<feeder::Witness>, Failure> {
+    let connect = |witness: &config::Witness| {
+        let ca = witness.ca.as_ref().map(|path| config.bytes(path)).transpose()?;
+        Ok(feeder::Witness {
+            name: witness.name.as_str().into(),
+            tenants: witness.tenants.clone(),
+            client: witness::Client::new(&witness.url, ca.as_deref(), feeder::DEADLINE)?,
+            cosigner: witness.cosigner()?,
+        })
+    };
+    config.witnesses.iter().map(connect).collect()
 }
 
 /// Beside the first requests: each takes long where there is much to do.
@@ -204,7 +222,7 @@ async fn upkeep(broker: Arc<Broker>, metrics: PrometheusHandle, stop: Cancellati
     }
 }
 
-fn stop_on_signal(stop: &CancellationToken) -> Result<(), Failure> {
+pub(super) fn stop_on_signal(stop: &CancellationToken) -> Result<(), Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = stop.clone();
     tokio::spawn(async move {

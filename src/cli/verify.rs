@@ -1,6 +1,7 @@
 //! `keyfold verify`: checks an exported log offline.
 
 use super::{Failure, output, vkey};
+use audit::cosignature::Cosignature;
 use audit::verify::{Erasure, Options, Report, verify_dir};
 use clap::Args;
 use std::fs;
@@ -19,6 +20,9 @@ pub struct Verify {
     /// An older checkpoint of the same log: shows that nothing before it was changed since.
     #[arg(long)]
     older: Option<PathBuf>,
+    /// The verifier key of a witness that must have cosigned the checkpoint, or a file with it; may be repeated.
+    #[arg(long, value_name = "VKEY")]
+    witness: Vec<String>,
     /// The id of a KEK that must have no record left to open: shows that a rewrap has moved them all.
     #[arg(long)]
     no_record_under: Option<String>,
@@ -31,7 +35,9 @@ impl Verify {
     pub(super) fn run(self) -> Result<(), Failure> {
         let vkey = self.vkey.map(|pinned| vkey::read(&pinned)).transpose()?.map(|verifier| verifier.to_string());
         let older = self.older.map(fs::read_to_string).transpose()?;
-        let options = Options { vkey: vkey.as_deref(), older: older.as_deref() };
+        let read = |pinned: &String| vkey::read_cosigner(pinned);
+        let cosigners = self.witness.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let options = Options { vkey: vkey.as_deref(), older: older.as_deref(), cosigners: &cosigners };
         let report = verify_dir(&self.dir, &options)?;
         let checkpoint = &report.checkpoint;
         if let Some(kek) = &self.no_record_under {
@@ -43,6 +49,7 @@ impl Verify {
                 "size": checkpoint.size,
                 "root": hex::encode(checkpoint.root),
                 "pinned": report.pinned,
+                "witnesses": report.cosignatures.iter().map(|by| by.cosigner.name().as_str()).collect::<Vec<_>>(),
                 "released": report.released,
                 "disclosures": report.disclosures,
                 "records_under": report.records_under,
@@ -56,6 +63,9 @@ impl Verify {
             "ok: {} events of {}, {} released, each after its intent, {} disclosures; signed by {pinned}",
             checkpoint.size, checkpoint.origin, report.released, report.disclosures
         ))?;
+        for Cosignature { cosigner, at, .. } in &report.cosignatures {
+            output::line(&format!("cosigned by {} at {at} (Unix seconds)", cosigner.name()))?;
+        }
         for (kek, records) in &report.records_under {
             output::line(&format!("{records} records under KEK {kek}"))?;
         }

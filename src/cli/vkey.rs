@@ -1,14 +1,24 @@
-//! A log's verifier key (C2SP signed-note), as the command line takes it.
+//! Verifier keys (C2SP signed-note), as the command line takes them.
 
 use super::Failure;
-use audit::note::Verifier;
+use audit::cosignature::Cosigner;
+use audit::note::{NoteError, Verifier};
 use std::fs;
 
-/// The key itself, or the one in the file of that name.
+/// A log's key itself, or the one in the file of that name.
 pub(super) fn read(pinned: &str) -> Result<Verifier, Failure> {
-    if let Ok(verifier) = Verifier::parse(pinned) {
-        return Ok(verifier);
+    read_by(pinned, Verifier::parse)
+}
+
+/// A witness's key itself, or the one in the file of that name.
+pub(super) fn read_cosigner(pinned: &str) -> Result<Cosigner, Failure> {
+    read_by(pinned, Cosigner::parse)
+}
+
+fn read_by<K>(pinned: &str, parse: fn(&str) -> Result<K, NoteError>) -> Result<K, Failure> {
+    if let Ok(key) = parse(pinned) {
+        return Ok(key);
     }
     let text = fs::read_to_string(pinned).map_err(|_| format!("`{pinned}` is neither a verifier key nor a file"))?;
-    Verifier::parse(&text).map_err(|error| format!("`{pinned}`: {error}").into())
+    parse(&text).map_err(|error| format!("`{pinned}`: {error}").into())
 }

@@ -6,7 +6,7 @@ use super::tree::{Forest, Growth, NewLeaf};
 use super::view::View;
 use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work, sinks};
 use crate::error::Refusal;
-use crate::store::{self, Store, broker_keys, dead_letters, destructions, nonces, subjects};
+use crate::store::{self, Store, broker_keys, cosignatures, dead_letters, destructions, frozen_logs, nonces, subjects};
 use audit::event::{Exposure, Kind, Outcome};
 use metrics::{counter, histogram};
 use sqlx::{Any, Connection, Transaction};
@@ -148,6 +148,11 @@ impl Batcher {
             }
             Upkeep::KeepDeadLetter(letter) => dead_letters::insert(&mut writer, &letter).await?,
             Upkeep::RemoveDeadLetter(letter) => dead_letters::remove(&mut writer, &letter).await?,
+            Upkeep::StoreCosignatures(rows) => cosignatures::set(&mut writer, &rows).await?,
+            Upkeep::FreezeLog(log) => {
+                frozen_logs::insert(&mut writer, &log).await?;
+                self.forest.forget_log(&log.tenant);
+            }
             Upkeep::StoreKey(key) => broker_keys::insert(&mut writer, &key).await?,
             Upkeep::DestroyKey(id) => broker_keys::destroy(&mut writer, id).await?,
             Upkeep::Shred { kek, records } => {

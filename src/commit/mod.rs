@@ -24,8 +24,10 @@ use crate::clock::Clock;
 use crate::error::{Error, Refusal};
 use crate::keys::{KeyError, Keys, TenantKeys};
 use crate::store::broker_keys::BrokerKey;
+use crate::store::cosignatures::Cosignature;
 use crate::store::cursors::Cursor;
 use crate::store::dead_letters::DeadLetter;
+use crate::store::frozen_logs::FrozenLog;
 use crate::store::nonces::SpentNonce;
 use crate::store::replays::Replay;
 use crate::store::subjects::{self, Erasure};
@@ -54,6 +56,12 @@ pub enum CommitError {
     /// The tenant's log is not what its head says: it was altered, and is frozen.
     #[error("the log of tenant `{tenant}` does not match its head")]
     LogInconsistent {
+        /// Whose log.
+        tenant: String,
+    },
+    /// A witness has seen another history of the tenant's log, which is frozen until an administrator has decided.
+    #[error("the log of tenant `{tenant}` is frozen: a witness has seen another history of it")]
+    LogFrozen {
         /// Whose log.
         tenant: String,
     },
@@ -121,6 +129,8 @@ pub struct Committed {
     pub applied: Applied,
     /// Its leaf.
     pub leaf: String,
+    /// The leaf's index.
+    pub index: u64,
     /// Proves the leaf, where it is one that devices ask to be proven.
     pub receipt: Option<Receipt>,
 }
@@ -143,6 +153,10 @@ pub enum Upkeep {
     KeepDeadLetter(DeadLetter),
     /// A receiver has taken an event that it had refused.
     RemoveDeadLetter(DeadLetter),
+    /// What witnesses have cosigned; at least one.
+    StoreCosignatures(Vec<Cosignature>),
+    /// The log takes no event any more.
+    FreezeLog(FrozenLog),
     /// A further key for a tenant.
     StoreKey(BrokerKey),
     /// Destroys one of the broker's own keys.

@@ -4,6 +4,7 @@ use super::gate::Applied;
 use super::{CommitError, Committed};
 use crate::clock::Timestamp;
 use crate::keys::{KeyError, Keys, TenantKeys};
+use crate::store::frozen_logs;
 use crate::store::log::{self, Head, Leaf, Tile};
 use crate::store::{Connection, Store, StoreError};
 use audit::Hash;
@@ -37,14 +38,23 @@ impl Forest {
         self.edges.get(tenant).map_or(0, Edge::size)
     }
 
+    /// Drops what is known of one tenant's tree, to be read again.
+    pub(super) fn forget_log(&mut self, tenant: &str) {
+        self.edges.remove(tenant);
+    }
+
     /// Drops what is known, to be read again: after a failed write nobody knows what the database holds.
     pub(super) fn forget(&mut self) {
         self.edges.clear();
     }
 }
 
-/// Reads the edge, and refuses one that does not lead to the head that the log key has signed: the log was altered.
+/// Reads the edge, and refuses one that does not lead to the head that the log key has signed: the log was altered. So is
+/// one refused that a witness knows otherwise.
 async fn load(db: &mut Connection, tenant: &str, keys: &Keys) -> Result<Edge, CommitError> {
+    if frozen_logs::is_frozen(db, tenant).await? {
+        return Err(CommitError::LogFrozen { tenant: tenant.into() });
+    }
     let altered = || CommitError::LogInconsistent { tenant: tenant.into() };
     let Some(head) = log::head(db, tenant).await? else {
         let begun = !log::leaves(db, tenant, 0, 1).await?.is_empty();
@@ -189,6 +199,6 @@ impl Grown {
     /// The answer for the change whose leaf has this place in the batch.
     pub(super) fn committed(&self, place: usize, applied: Applied) -> Committed {
         let leaf = &self.leaves[place];
-        Committed { applied, leaf: leaf.text.clone(), receipt: self.receipts[place].clone() }
+        Committed { applied, leaf: leaf.text.clone(), index: leaf.index, receipt: self.receipts[place].clone() }
     }
 }

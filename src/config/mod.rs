@@ -2,10 +2,14 @@
 //! environment or systemd credential, never inline.
 
 pub mod azure_key_vault;
+mod cosigning;
 mod provider;
 pub mod sink;
+mod witness;
 
+pub use cosigning::{Release, Witness};
 pub use provider::{Calls, Login, Pkcs11, Provider};
+pub use witness::WitnessConfig;
 
 use crate::limits::Rates;
 use audit::Origin;
@@ -13,6 +17,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secret::Secret;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -88,6 +93,12 @@ pub struct Config {
     /// Where events are delivered.
     #[serde(default)]
     pub sinks: Vec<sink::Entry>,
+    /// Who watches the logs.
+    #[serde(default)]
+    pub witnesses: Vec<Witness>,
+    /// Whether a release waits for them.
+    #[serde(default)]
+    pub release: Release,
     /// How often devices and tenants may ask.
     #[serde(default)]
     pub rates: Rates,
@@ -190,10 +201,7 @@ fn default_admin() -> String {
 impl Config {
     /// Reads and checks the file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            String::from_utf8(read(path)?).map_err(|_| ConfigError::Invalid("the configuration is not UTF-8"))?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
+        let mut config: Self = parse_file(path)?;
         config.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         config.check()?;
         Ok(config)
@@ -219,7 +227,7 @@ impl Config {
         if names.len() < self.sinks.len() {
             return Err(ConfigError::Invalid("two `[[sinks]]` have one name, and so one cursor"));
         }
-        Ok(())
+        self.check_witnesses()
     }
 
     /// A path of the file, made absolute from the file's folder.
@@ -259,36 +267,27 @@ impl Config {
 
     /// The file of a secret that is read again and again.
     pub fn secret_path(&self, source: &SecretSource) -> Result<PathBuf, ConfigError> {
-        match source {
-            SecretSource::File(path) => Ok(self.path(path)),
-            SecretSource::Env(_) => {
-                Err(ConfigError::Invalid("a secret that is read at each login must be a `file` or a `credential`"))
-            }
-            SecretSource::Credential(name) => {
-                let folder = env::var_os("CREDENTIALS_DIRECTORY");
-                let folder = folder.ok_or_else(|| ConfigError::NoVariable("CREDENTIALS_DIRECTORY".into()))?;
-                Ok(PathBuf::from(folder).join(name))
-            }
-        }
+        secret_path(&self.folder, source)
     }
 
     fn secret_bytes(&self, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-        match source {
-            SecretSource::Env(name) => {
-                let value = env::var(name).map_err(|_| ConfigError::NoVariable(name.clone()))?;
-                Ok(Zeroizing::new(value.into_bytes()))
-            }
-            SecretSource::File(_) | SecretSource::Credential(_) => secret_file(&self.secret_path(source)?),
-        }
+        secret_bytes(&self.folder, source)
     }
 
-    /// The TLS server of the file: TLS 1.3 only, X25519MLKEM768 preferred.
+    /// The TLS server of the file.
     pub fn tls(&self) -> Result<rustls::ServerConfig, ConfigError> {
+        self.tls.server(&self.folder)
+    }
+}
+
+impl Tls {
+    /// A TLS server: TLS 1.3 only, X25519MLKEM768 preferred. Relative paths start at `folder`.
+    fn server(&self, folder: &Path) -> Result<rustls::ServerConfig, ConfigError> {
         let pem = |path: &Path| {
             let path = path.to_path_buf();
             move |source| ConfigError::Pem { path, source }
         };
-        let (certificate, key) = (self.path(&self.tls.certificate), self.path(&self.tls.key));
+        let (certificate, key) = (folder.join(&self.certificate), folder.join(&self.key));
         let chain: Vec<_> =
             CertificateDer::pem_file_iter(&certificate).and_then(Iterator::collect).map_err(pem(&certificate))?;
         let private = PrivateKeyDer::from_pem_file(&key).map_err(pem(&key))?;
@@ -299,6 +298,36 @@ impl Config {
             .map_err(|_| ConfigError::Invalid("`tls.key` is not the key of `tls.certificate`"))?;
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(tls)
+    }
+}
+
+/// A file of TOML, as what it should be.
+fn parse_file<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let text = String::from_utf8(read(path)?).map_err(|_| ConfigError::Invalid("the configuration is not UTF-8"))?;
+    toml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })
+}
+
+fn secret_path(folder: &Path, source: &SecretSource) -> Result<PathBuf, ConfigError> {
+    match source {
+        SecretSource::File(path) => Ok(folder.join(path)),
+        SecretSource::Env(_) => {
+            Err(ConfigError::Invalid("a secret that is read at each login must be a `file` or a `credential`"))
+        }
+        SecretSource::Credential(name) => {
+            let folder = env::var_os("CREDENTIALS_DIRECTORY");
+            let folder = folder.ok_or_else(|| ConfigError::NoVariable("CREDENTIALS_DIRECTORY".into()))?;
+            Ok(PathBuf::from(folder).join(name))
+        }
+    }
+}
+
+fn secret_bytes(folder: &Path, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    match source {
+        SecretSource::Env(name) => {
+            let value = env::var(name).map_err(|_| ConfigError::NoVariable(name.clone()))?;
+            Ok(Zeroizing::new(value.into_bytes()))
+        }
+        SecretSource::File(_) | SecretSource::Credential(_) => secret_file(&secret_path(folder, source)?),
     }
 }
 

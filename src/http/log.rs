@@ -23,6 +23,18 @@ pub(super) async fn checkpoint(
     ops::log::checkpoint(&broker, &tenant).await
 }
 
+/// The newest checkpoint with cosignatures of witnesses (C2SP tlog-cosignature).
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/checkpoint/witnessed", tag = "log",
+    params(("tenant" = String, Path)),
+    responses((status = 200, body = String), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn witnessed(
+    State(broker): State<Arc<Broker>>,
+    _: Admin,
+    InPath(tenant): InPath<String>,
+) -> Result<String, Error> {
+    ops::log::witnessed(&broker, &tenant).await
+}
+
 /// A tile or an entry bundle (C2SP tlog-tiles).
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/log/tile/{*tile}", tag = "log",
     params(("tenant" = String, Path), ("tile" = String, Path)),

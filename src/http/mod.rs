@@ -18,7 +18,9 @@ mod restores;
 mod rewraps;
 mod router;
 mod sinks;
+mod witness;
 
 pub use listener::{Listener, Timeouts, serve};
 pub use operations::Health;
 pub use router::{openapi, router};
+pub use witness::router as witness_router;

@@ -69,11 +69,14 @@ fn describe(error: &Error) -> Described {
         | Error::Keys(KeyError::Root(_) | KeyError::Sealed(_) | KeyError::Store(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", "The database failed; nothing was released")
         }
-        Error::Commit(CommitError::LogInconsistent { .. }) => {
+        Error::Commit(CommitError::LogInconsistent { .. } | CommitError::LogFrozen { .. }) => {
             (StatusCode::SERVICE_UNAVAILABLE, "log_frozen", "The log is frozen; nothing is released")
         }
         Error::Commit(CommitError::Stopped) | Error::Interrupted => {
             (StatusCode::SERVICE_UNAVAILABLE, "interrupted", "The operation was interrupted; ask again")
+        }
+        Error::WitnessUnavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "witness_unavailable", "No witness has seen the request; ask again")
         }
         Error::DiskLow => (StatusCode::SERVICE_UNAVAILABLE, "disk_low", "The disk is nearly full; nothing is released"),
     }
@@ -158,6 +161,7 @@ fn detail(error: &Error) -> Option<String> {
         | Error::Store(_)
         | Error::Commit(_)
         | Error::Keys(_)
+        | Error::WitnessUnavailable
         | Error::DiskLow
         | Error::Interrupted => None,
     }
@@ -169,7 +173,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         Error::Provider(error) => passing(error),
         Error::Unfit(unfit) => passing(&unfit.error),
         Error::Refused(Refusal::RestoreInProgress) | Error::Interrupted => Some(Duration::from_secs(1)),
-        Error::Store(_) | Error::Commit(_) | Error::DiskLow => Some(Duration::from_secs(5)),
+        Error::Store(_) | Error::Commit(_) | Error::WitnessUnavailable | Error::DiskLow => Some(Duration::from_secs(5)),
         Error::Malformed(_)
         | Error::Payload(_)
         | Error::Jws(_)

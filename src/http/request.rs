@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// A body that takes longer than this is not waited for.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const BODY_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest body of an admin request, in bytes.
 const MAX_ADMIN_BODY: usize = 64 * 1024;
 /// Longest `User-Agent` that is kept, in bytes.

@@ -67,6 +67,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         // auditors
         .routes(routes!(log::events))
         .routes(routes!(log::checkpoint))
+        .routes(routes!(log::witnessed))
         .routes(routes!(log::tile))
         // operators
         .routes(routes!(operations::healthz))

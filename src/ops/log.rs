@@ -4,11 +4,11 @@ use crate::broker::Broker;
 use crate::error::Error;
 use crate::keys::{KeyError, Keys};
 use crate::store::log::{self, Head, Leaf};
-use crate::store::{Connection, Store, StoreError, subjects};
+use crate::store::{Connection, Store, StoreError, cosignatures, subjects};
 use audit::Hash;
 use audit::receipt::Receipt;
 use audit::tile::{Path, TileId, WIDTH, push_entry};
-use audit::tree::{inclusion_proof, leaf_hash, tiles_for_inclusion};
+use audit::tree::{consistency_proof, inclusion_proof, leaf_hash, tiles_for_consistency, tiles_for_inclusion};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -18,6 +18,25 @@ pub const PAGE: u64 = 1_000;
 /// The newest signed checkpoint (C2SP tlog-checkpoint).
 pub async fn checkpoint(broker: &Broker, tenant: &str) -> Result<String, Error> {
     Ok(head(&mut *broker.store.reader().await?, tenant).await?.checkpoint)
+}
+
+/// The checkpoint that most witnesses have cosigned, the newest of those, with their cosignatures.
+pub async fn witnessed(broker: &Broker, tenant: &str) -> Result<String, Error> {
+    let rows = cosignatures::of_tenant(&mut *broker.store.reader().await?, tenant).await?;
+    // Largest first; of several with as many cosignatures, `max_by_key` gives the last.
+    let sizes = rows.chunk_by(|one, other| one.checkpoint == other.checkpoint).rev();
+    let most = sizes.max_by_key(|of_one_size| of_one_size.len()).ok_or(Error::NotFound)?;
+    let lines = most.iter().map(|cosignature| cosignature.line.as_str());
+    Ok(most.iter().take(1).map(|first| first.checkpoint.as_str()).chain(lines).collect())
+}
+
+/// The proof that the tree of `size` leaves continues that of `old` (RFC 6962, section 2.1.2); empty where none is needed.
+pub async fn consistency(broker: &Broker, tenant: &str, old: u64, size: u64) -> Result<Vec<Hash>, Error> {
+    if old == 0 || old == size {
+        return Ok(Vec::new());
+    }
+    let tiles = tiles(&mut *broker.store.reader().await?, tenant, tiles_for_consistency(old, size)).await?;
+    consistency_proof(old, size, &tiles).map_err(|_| corrupt())
 }
 
 /// A tile or an entry bundle (C2SP tlog-tiles), full or as wide as the path says.
@@ -65,14 +84,20 @@ pub(crate) async fn tile(db: &mut Connection, tenant: &str, id: TileId) -> Resul
     if hashes.len() == usize::from(id.width) { Ok(hashes) } else { Err(Error::NotFound) }
 }
 
+/// Tiles, as proofs look them up.
+async fn tiles(db: &mut Connection, tenant: &str, ids: Vec<TileId>) -> Result<HashMap<(u8, u64), Vec<Hash>>, Error> {
+    let mut tiles = HashMap::new();
+    for id in ids {
+        tiles.insert((id.level, id.index), tile(db, tenant, id).await?);
+    }
+    Ok(tiles)
+}
+
 /// An older leaf, proven against the newest checkpoint: the receipt (C2SP tlog-proof) and the leaf.
 pub async fn receipt(broker: &Broker, tenant: &str, index: u64) -> Result<(String, String), Error> {
     let mut db = broker.store.reader().await?;
     let head = head(&mut db, tenant).await?;
-    let mut tiles = HashMap::new();
-    for id in tiles_for_inclusion(index, head.size) {
-        tiles.insert((id.level, id.index), tile(&mut db, tenant, id).await?);
-    }
+    let tiles = tiles(&mut db, tenant, tiles_for_inclusion(index, head.size)).await?;
     let proof = inclusion_proof(index, head.size, &tiles).map_err(|_| corrupt())?;
     let leaf = log::leaves(&mut db, tenant, index, index + 1).await?.pop().ok_or_else(corrupt)?;
     Ok((Receipt { index, proof, checkpoint: head.checkpoint }.to_text(), leaf.text))

@@ -75,9 +75,11 @@ async fn expire(broker: &Broker, restore: Restore) -> Result<(), Error> {
 /// Not in the way of the others: a restore that moved on between the look and the change, and a log that is frozen.
 fn passed_by<T>(result: Result<T, Error>) -> Result<(), Error> {
     match result {
-        Ok(_) | Err(Error::Refused(Refusal::RestoreOver) | Error::Commit(CommitError::LogInconsistent { .. })) => {
-            Ok(())
-        }
+        Ok(_)
+        | Err(
+            Error::Refused(Refusal::RestoreOver)
+            | Error::Commit(CommitError::LogInconsistent { .. } | CommitError::LogFrozen { .. }),
+        ) => Ok(()),
         Err(error) => Err(error),
     }
 }

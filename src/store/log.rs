@@ -114,6 +114,13 @@ pub(crate) async fn heads(db: &mut Connection) -> Result<Vec<Head>, StoreError> 
     sqlx::query(sql).fetch_all(db).await?.iter().map(read_head).collect()
 }
 
+/// Each tenant with the number of leaves in its tree.
+pub(crate) async fn sizes(db: &mut Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    let sql = "SELECT tenant, size FROM log_heads ORDER BY tenant";
+    let read = |row: &AnyRow| Ok((column(row, "tenant")?, index(row, "size")?));
+    sqlx::query(sql).fetch_all(db).await?.iter().map(read).collect()
+}
+
 /// Replaces the heads of these tenants.
 pub(crate) async fn set_heads(db: &mut Connection, heads: &[Head]) -> Result<(), StoreError> {
     let sql = format!(

@@ -1,11 +1,13 @@
 //! One file per table. One SQL text for SQLite and PostgreSQL; every write runs on the committer's connection.
 
 pub(crate) mod broker_keys;
+pub(crate) mod cosignatures;
 pub(crate) mod cursors;
 pub(crate) mod dead_letters;
 pub(crate) mod destructions;
 pub(crate) mod devices;
 pub(crate) mod enrolment_codes;
+pub(crate) mod frozen_logs;
 pub(crate) mod keks;
 pub(crate) mod log;
 pub(crate) mod nonces;

@@ -12,10 +12,11 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 19] = [
+const FORBIDDEN: [(&str, &[&str]); 21] = [
     ("http", &["cli"]),
     ("ops", &["cli", "http", "api"]),
     ("delivery", &["cli", "http", "api"]),
+    ("feeder", &["cli", "http", "api", "delivery"]),
     ("commit", &["cli", "http", "api", "ops", "caller", "broker", "config", "kms", "limits", "nonce", "delivery"]),
     (
         "store",
@@ -34,9 +35,10 @@ const FORBIDDEN: [(&str, &[&str]); 19] = [
     ("kms", UPPER),
     ("limits", UPPER),
     ("nonce", UPPER),
+    ("quorum", UPPER),
     ("reserved", UPPER),
 ];
-const UPPER: &[&str] = &["cli", "http", "ops", "delivery"];
+const UPPER: &[&str] = &["cli", "http", "ops", "delivery", "feeder"];
 
 /// Crates that only some modules of the broker may name.
 const CONFINED: [(&str, &[&str]); 6] = [
@@ -49,12 +51,13 @@ const CONFINED: [(&str, &[&str]); 6] = [
 ];
 
 /// The rooms that each room may depend on.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("keyfold-secret", &[]),
     ("keyfold-providers", &["keyfold-secret"]),
     ("keyfold-policies", &[]),
     ("keyfold-audit", &["keyfold-secret"]),
     ("keyfold-sinks", &["keyfold-secret", "keyfold-audit"]),
+    ("keyfold-witness", &["keyfold-audit"]),
     ("keyfold-protocol", &["keyfold-secret"]),
     ("keyfold-device", &["keyfold-secret", "keyfold-protocol", "keyfold-audit"]),
     (
@@ -65,6 +68,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
             "keyfold-policies",
             "keyfold-audit",
             "keyfold-sinks",
+            "keyfold-witness",
             "keyfold-protocol",
             "keyfold-device",
         ],

@@ -128,6 +128,15 @@ impl<'a> Walk<'a> {
         }
         let Self { checkpoint, history, disclosures, .. } = self;
         let Told { released, records_under, open, erasures } = history.conclude()?;
-        Ok(Report { checkpoint, pinned: false, cosignatures: Vec::new(), released, disclosures, records_under, open, erasures })
+        Ok(Report {
+            checkpoint,
+            pinned: false,
+            cosignatures: Vec::new(),
+            released,
+            disclosures,
+            records_under,
+            open,
+            erasures,
+        })
     }
 }

@@ -7,10 +7,33 @@ use audit::export::Exporter;
 use audit::note;
 use std::path::Path;
 
-/// Exports up to the newest checkpoint; fails where the log is not what the pinned key signed.
-pub(super) async fn export(client: &Client, tenant: &str, out: &Path, pinned: &str) -> Result<(), Failure> {
+/// Where an export ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Head {
+    /// At the newest checkpoint.
+    Newest,
+    /// At the newest one that a witness has cosigned.
+    Witnessed,
+}
+
+impl Head {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Newest => "log/checkpoint",
+            Self::Witnessed => "log/checkpoint/witnessed",
+        }
+    }
+}
+
+/// Exports up to the checkpoint asked for; fails where the log is not what the pinned key signed.
+pub(super) async fn export(
+    client: &Client,
+    (tenant, head): (&str, Head),
+    out: &Path,
+    pinned: &str,
+) -> Result<(), Failure> {
     let verifier = vkey::read(pinned)?;
-    let signed = client.text(&format!("/v1/tenants/{tenant}/log/checkpoint")).await?;
+    let signed = client.text(&format!("/v1/tenants/{tenant}/{}", head.path())).await?;
     let size = note::open(&signed, std::slice::from_ref(&verifier))?.size;
     let mut exporter = Exporter::create(out, verifier)?;
     let mut next = 0;

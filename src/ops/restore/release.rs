@@ -44,7 +44,11 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     let event = checked_by_policy(&attempt, event, &records).await?;
 
     let begin = attempt.proposal(Change::BeginRelease(request.clone()), event.clone());
-    let restore = restore_of(broker.committer.commit(begin).await?)?;
+    let begun = broker.committer.commit(begin).await?;
+    if let Err(error) = broker.quorum.reached(&caller.device.tenant, begun.index).await {
+        return Err(abort(&attempt, &request, event, error).await);
+    }
+    let restore = restore_of(begun)?;
     let sealing = timeout(UNWRAP_DEADLINE, unwrap_and_seal(broker, &restore, &records)).await;
     let late = || Err(providers::Error::Unavailable { retry_after: None }.into());
     let (sealed, by) = match sealing.unwrap_or_else(|_| late()) {
@@ -107,7 +111,9 @@ async fn fetch_again(
     let mut event = event.exposure(Exposure::SealedToDevice);
     event.kind = Kind::RestoreFetched;
     let broker = attempt.broker;
-    let restore = restore_of(broker.committer.commit(attempt.proposal(Change::FetchAgain(request), event)).await?)?;
+    let fetched = broker.committer.commit(attempt.proposal(Change::FetchAgain(request), event)).await?;
+    broker.quorum.reached(&attempt.caller.device.tenant, fetched.index).await?;
+    let restore = restore_of(fetched)?;
     let leaf_index = restore.leaf_index.ok_or(StoreError::Corrupt { column: "leaf_index" })?;
     let proof = crate::ops::log::receipt(broker, &restore.tenant, leaf_index).await?;
     answer(&restore, records, proof)
@@ -150,6 +156,7 @@ async fn abort(attempt: &Attempt<'_>, request: &ReleaseRequest, event: Event, er
     let (reason, retryable) = match &error {
         Error::Provider(error) => (kms::code(error), may_pass(error)),
         Error::Refused(refusal) => (refusal.as_str(), false),
+        Error::WitnessUnavailable => ("witness_unavailable", true),
         _ => ("internal", true),
     };
     let mut failed = event.clone();

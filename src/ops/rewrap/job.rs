@@ -316,6 +316,7 @@ impl From<Error> for Obstacle {
             Error::Store(_)
             | Error::Commit(_)
             | Error::Keys(_)
+            | Error::WitnessUnavailable
             | Error::DiskLow
             | Error::Interrupted
             | Error::RateLimited { .. } => Self::Passing,

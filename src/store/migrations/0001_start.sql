@@ -162,6 +162,27 @@ CREATE TABLE log_heads (
   changed_at       BIGINT NOT NULL
 );
 
+-- The newest checkpoint that each witness has cosigned.
+CREATE TABLE cosignatures (
+  tenant           TEXT   NOT NULL,
+  witness          TEXT   NOT NULL,
+  size             BIGINT NOT NULL,
+  checkpoint       TEXT   NOT NULL,
+  line             TEXT   NOT NULL,
+  received_at      BIGINT NOT NULL,
+  PRIMARY KEY (tenant, witness)
+);
+
+-- Logs that take no event: a witness has seen another history of them.
+CREATE TABLE frozen_logs (
+  tenant           TEXT   NOT NULL PRIMARY KEY,
+  witness          TEXT   NOT NULL,
+  contradiction    TEXT   NOT NULL,
+  witnessed_size   BIGINT NOT NULL,
+  size             BIGINT NOT NULL,
+  frozen_at        BIGINT NOT NULL
+);
+
 CREATE TABLE tiles (
   tenant           TEXT   NOT NULL,
   level            BIGINT NOT NULL,
