@@ -3,7 +3,7 @@
 //! The log is the only queue. The broker keeps a cursor per tenant and sink, renders what is due, and hands it over in
 //! batches; a sink translates and sends. It never retries, skips, sorts or decides.
 
-pub mod elastic;
+pub mod elasticsearch;
 mod file;
 mod format;
 mod gzip;

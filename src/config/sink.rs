@@ -1,7 +1,10 @@
 //! `[[sinks]]`: where events are delivered.
 
+pub mod https;
+
 use super::ConfigError;
 use audit::event::{Field, Kind, UnknownKind};
+use https::{Elasticsearch, Splunk, Webhook};
 use serde::Deserialize;
 use sinks::Format;
 use std::collections::BTreeSet;
@@ -49,6 +52,12 @@ pub enum Receiver {
         #[serde(default = "default_max_mib")]
         max_mib: u64,
     },
+    /// A webhook after Standard Webhooks.
+    Webhook(Webhook),
+    /// Splunk's HTTP Event Collector.
+    Splunk(Splunk),
+    /// Elasticsearch or OpenSearch.
+    Elasticsearch(Elasticsearch),
 }
 
 /// Events by name: one kind, or with `group.*` all of a group.
@@ -115,7 +124,7 @@ fn default_max_mib() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Entry;
+    use super::{Entry, Receiver};
     use audit::event::{Field, Kind};
 
     fn parse(fields: &str) -> Result<Entry, toml::de::Error> {
@@ -136,6 +145,34 @@ mod tests {
             ["events = [\"restores.*\"]", "events = [\"*\"]", "fields = [\"key\"]", "max_mb = 1", "format = \"x\""]
         {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn receivers_over_https_need_little_and_take_nothing_else() {
+        let parse = |fields: &str| toml::from_str::<Entry>(&format!("name = \"siem\"\n{fields}"));
+        let secret = "{ file = \"f\" }";
+        let connection = "connection = { ca = \"ca.pem\", allow_networks = [\"10.1.0.0/16\", \"fd00::/8\"] }";
+        let url = "url = \"https://siem.example:8088\"";
+        let login = format!("login = {{ method = \"api_key\", key = {secret} }}");
+        let receivers = [
+            format!("type = \"webhook\"\n{url}\nkeys = [{secret}]\n"),
+            format!("type = \"splunk\"\n{url}\ntoken = {secret}\n"),
+            format!("type = \"elasticsearch\"\n{url}\ntarget = \"logs\"\n{login}\n"),
+        ];
+        for receiver in receivers {
+            let networks = match parse(&format!("{receiver}{connection}")).unwrap().receiver {
+                Receiver::Webhook(webhook) => webhook.connection.allow_networks,
+                Receiver::Splunk(splunk) => splunk.connection.allow_networks,
+                Receiver::Elasticsearch(elasticsearch) => elasticsearch.connection.allow_networks,
+                Receiver::File { .. } => panic!("no file"),
+            };
+            assert_eq!(networks.len(), 2);
+            for wrong in
+                ["insecure = true", "connection = { verify = false }", "connection = { allow_networks = [\"lan\"] }"]
+            {
+                assert!(parse(&format!("{receiver}{wrong}")).is_err(), "{receiver}{wrong}");
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! From configured sinks to receivers: each transport's options, in one place.
 
+mod https;
+
 use super::{Outlet, Terms};
 use crate::config::Config;
 use crate::config::sink::{Entry, Receiver};
@@ -21,35 +23,41 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(super) async fn all(config: &Config) -> Result<Vec<Outlet>, ConnectError> {
     let mut outlets = Vec::with_capacity(config.sinks.len());
     for entry in &config.sinks {
-        let sink = open(config, &entry.receiver).await;
+        let deadline = entry.deadline_seconds.map_or_else(|| default_deadline(&entry.receiver), Duration::from_secs);
+        let sink = open(config, &entry.receiver, deadline).await;
         let sink = sink.map_err(|source| ConnectError { name: entry.name.clone(), source })?;
-        outlets.push(outlet(entry, sink));
+        outlets.push(outlet(entry, sink, deadline));
     }
     Ok(outlets)
 }
 
-async fn open(config: &Config, receiver: &Receiver) -> Result<Box<dyn Sink>, Failure> {
+async fn open(config: &Config, receiver: &Receiver, deadline: Duration) -> Result<Box<dyn Sink>, Failure> {
     Ok(match receiver {
         Receiver::File { path, max_mib } => {
             Box::new(FileSink::open(&config.path(path), max_mib.saturating_mul(1024 * 1024))?)
         }
+        Receiver::Webhook(webhook) => Box::new(https::webhook(config, webhook)?),
+        Receiver::Splunk(splunk) => Box::new(https::splunk(config, splunk, deadline)?),
+        Receiver::Elasticsearch(elasticsearch) => Box::new(https::elasticsearch(config, elasticsearch)?),
     })
 }
 
 /// For one delivery, where the configuration says nothing else.
 fn default_deadline(receiver: &Receiver) -> Duration {
     match receiver {
-        Receiver::File { .. } => Duration::from_secs(30),
+        Receiver::File { .. } | Receiver::Webhook(_) | Receiver::Elasticsearch(_) => Duration::from_secs(30),
+        // Indexers acknowledge within seconds, or a minute when they are busy.
+        Receiver::Splunk(_) => Duration::from_secs(120),
     }
 }
 
-fn outlet(entry: &Entry, sink: Box<dyn Sink>) -> Outlet {
+fn outlet(entry: &Entry, sink: Box<dyn Sink>, deadline: Duration) -> Outlet {
     let terms = Terms {
         events: entry.events.clone(),
         disclosed: entry.disclosed(),
         format: entry.format,
         proof: entry.proof,
-        deadline: entry.deadline_seconds.map_or_else(|| default_deadline(&entry.receiver), Duration::from_secs),
+        deadline,
     };
     let alarm_lag = Duration::from_secs(entry.alarm_lag_seconds);
     Outlet { name: entry.name.clone(), tenants: entry.tenants.clone(), terms, alarm_lag, sink }

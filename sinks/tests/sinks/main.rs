@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
-mod elastic;
+mod elasticsearch;
 mod file;
 mod formats;
 mod https;

@@ -97,7 +97,7 @@ fn only_keys_and_addresses_that_protect_are_taken() {
     let url = "https://siem.example/hook";
     let long = format!("whsk_{}", BASE64_STANDARD.encode([7; 64]));
     for key in [whsec(1, 23), whsec(1, 65), long, whsk(1)[..20].to_owned(), "secret".into(), "whsec_*".into()] {
-        assert!(matches!(open(url, &[key.clone()], clear()), Err(OpenError::Key)), "{key}");
+        assert!(matches!(open(url, std::slice::from_ref(&key), clear()), Err(OpenError::Key)), "{key}");
     }
     assert!(matches!(open(url, &[], clear()), Err(OpenError::NoKey)));
     let refused = open("http://siem.example/hook", &[whsk(1)], clear());

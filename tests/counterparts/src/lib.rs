@@ -2,7 +2,7 @@
 
 pub mod aws;
 pub mod azure;
-pub mod elastic;
+pub mod elasticsearch;
 pub mod front;
 pub mod google;
 pub mod rotel;

@@ -47,13 +47,13 @@ pub enum Login {
 /// A data stream or index. Confirmed: the primary shard and its replicas in sync have the events on disk, unless
 /// `index.translog.durability` is `async`.
 #[derive(Debug)]
-pub struct ElasticSink {
+pub struct ElasticsearchSink {
     client: Client,
     bulk: Url,
     authorization: HeaderValue,
 }
 
-impl ElasticSink {
+impl ElasticsearchSink {
     /// Sends nothing yet.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ fn basic(user: &str, password: &Secret) -> Secret {
 }
 
 #[async_trait]
-impl Sink for ElasticSink {
+impl Sink for ElasticsearchSink {
     fn delivery(&self) -> Delivery {
         Delivery::Confirmed
     }

@@ -20,7 +20,7 @@ const MAX_REQUEST: usize = 1024 * 1024;
 
 /// A cluster on a loopback port of its own; ends when it is dropped.
 #[derive(Debug)]
-pub struct Elastic {
+pub struct Elasticsearch {
     cluster: Arc<Mutex<Cluster>>,
     server: Server,
 }
@@ -32,7 +32,7 @@ struct Cluster {
     planned: BTreeMap<String, (u16, &'static str, usize)>,
 }
 
-impl Elastic {
+impl Elasticsearch {
     /// Starts with an empty data stream.
     ///
     /// # Panics
