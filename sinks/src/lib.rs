@@ -14,7 +14,9 @@ pub mod s3;
 pub mod secops;
 pub mod sentinel;
 pub mod splunk;
+pub mod syslog;
 mod taxonomy;
+pub mod tcp;
 pub mod webhook;
 
 pub use file::FileSink;
