@@ -3,7 +3,7 @@
 use crate::{PauseReason, Trouble};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, RootCertStore};
 use secret::Secret;
 use std::fmt;
 use std::future::poll_fn;
@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
@@ -23,8 +23,6 @@ use tokio_util::either::Either;
 
 /// What was sent and is not acknowledged by the other side's TCP for so long breaks the connection, in milliseconds.
 const UNACKNOWLEDGED_MS: u32 = 30_000;
-/// How long a server may take to refuse a client certificate: in TLS 1.3 the handshake ends without its answer.
-const ADMISSION: Duration = Duration::from_secs(1);
 
 /// Where a receiver listens: `host:port`, `[IPv6]:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,30 +168,10 @@ async fn connect_tcp(addresses: &[SocketAddr]) -> Result<TcpStream, Trouble> {
 pub(crate) struct Connection(pub(crate) Either<Box<TlsStream<TcpStream>>, TcpStream>);
 
 impl Connection {
-    /// Waits until the server has let this client in, as far as it says so: by a session ticket, or by refusing.
-    pub(crate) async fn admitted(&mut self) -> Result<(), Trouble> {
-        let Either::Left(tls) = &mut self.0 else { return Ok(()) };
-        if tls.get_ref().1.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
-            return Ok(());
-        }
-        let answered = poll_fn(|cx| match poll_silence(Pin::new(&mut *tls), cx) {
-            Poll::Ready(error) => Poll::Ready(Err(error)),
-            Poll::Pending if tls.get_ref().1.tls13_tickets_received() > 0 => Poll::Ready(Ok(())),
-            Poll::Pending => Poll::Pending,
-        });
-        match timeout(ADMISSION, answered).await {
-            Ok(answer) => answer.map_err(|error| trouble(&error)),
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Whether it is still open, as far as the other side has said: looks at what has arrived, and waits for nothing.
-    pub(crate) async fn check_open(&mut self) -> Result<(), Trouble> {
-        poll_fn(|cx| match poll_silence(Pin::new(&mut self.0), cx) {
-            Poll::Ready(error) => Poll::Ready(Err(trouble(&error))),
-            Poll::Pending => Poll::Ready(Ok(())),
-        })
-        .await
+    /// Fails when the other side has closed or refused the connection, or does so within `wait`.
+    pub(crate) async fn watch(&mut self, wait: Duration) -> Result<(), Trouble> {
+        let closed = poll_fn(|cx| poll_closed(Pin::new(&mut self.0), cx));
+        timeout(wait, closed).await.map_or(Ok(()), |error| Err(trouble(&error)))
     }
 
     /// Writes all of it out to the system.
@@ -223,7 +201,7 @@ impl Drop for Connection {
 }
 
 /// Ready when the connection is closed or broken; what arrives is dropped, for nothing is expected.
-fn poll_silence<S: AsyncRead>(mut stream: Pin<&mut S>, cx: &mut std::task::Context<'_>) -> Poll<io::Error> {
+fn poll_closed<S: AsyncRead>(mut stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<io::Error> {
     let mut unexpected = [0; 256];
     loop {
         let mut buffer = ReadBuf::new(&mut unexpected);
@@ -236,11 +214,11 @@ fn poll_silence<S: AsyncRead>(mut stream: Pin<&mut S>, cx: &mut std::task::Conte
     }
 }
 
-/// TLS does not heal by itself; the network does.
+/// Distrust does not pass by itself; the network's troubles do, and so do the server's own.
 pub(crate) fn trouble(error: &io::Error) -> Trouble {
     tracing::debug!(error = error as &dyn std::error::Error, "a connection failed");
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        None | Some(rustls::Error::AlertReceived(AlertDescription::InternalError)) => Trouble::Retry { after: None },
         Some(_) => Trouble::Paused(PauseReason::Tls),
-        None => Trouble::Retry { after: None },
     }
 }

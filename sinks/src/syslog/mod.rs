@@ -7,11 +7,16 @@ use crate::tcp::{Address, Connection, Connector, InvalidTls, Security};
 use crate::{Delivery, Limits, Message, Refused, Sink, Trouble};
 use async_trait::async_trait;
 use audit::event::Outcome;
+use std::time::Duration;
 use tail::Tail;
+
+/// How long a receiver may take to close a new connection. In TLS 1.3 the handshake ends before it has looked at the client's
+/// certificate, and some close without a word.
+const PROBATION: Duration = Duration::from_secs(1);
 
 /// A syslog receiver, and how to reach it.
 #[derive(Debug)]
-pub struct SyslogOptions {
+pub struct Options {
     /// Where it listens.
     pub address: Address,
     /// How the connection is secured.
@@ -21,9 +26,9 @@ pub struct SyslogOptions {
 }
 
 /// A syslog receiver. `Ok` means that the messages were handed to TCP on a connection that the receiver had let in and not
-/// closed. There is no acknowledgement, so a new connection begins with what was sent last on the one that broke.
+/// closed. Nothing acknowledges them, so a new connection begins with what was sent last on the one before.
 #[derive(Debug)]
-pub struct Syslog {
+pub struct SyslogSink {
     address: Address,
     connector: Connector,
     max_message_bytes: usize,
@@ -31,12 +36,12 @@ pub struct Syslog {
     tail: Tail,
 }
 
-impl Syslog {
+impl SyslogSink {
     /// Reads the certificates; connects with the first delivery.
     ///
     /// # Errors
     /// Certificates or key cannot be used.
-    pub fn new(options: SyslogOptions) -> Result<Self, InvalidTls> {
+    pub fn new(options: Options) -> Result<Self, InvalidTls> {
         Ok(Self {
             connector: Connector::new(&options.security)?,
             address: options.address,
@@ -61,27 +66,27 @@ impl Syslog {
         (frames, refused)
     }
 
-    /// The open connection, or another if it was closed. Out of `self`, so that a delivery that is dropped half way closes it:
-    /// nobody could tell where in a frame it was.
-    async fn take_connection(&mut self) -> Result<Connection, Trouble> {
-        if let Some(mut connection) = self.connection.take() {
-            match connection.check_open().await {
-                Ok(()) => return Ok(connection),
-                Err(Trouble::Paused(reason)) => return Err(Trouble::Paused(reason)),
-                Err(Trouble::Retry { .. } | Trouble::Refused(_)) => {}
-            }
-        }
+    /// The connection, if it is still open. Out of `self`, so that a delivery that is dropped half way closes it: nobody could
+    /// tell where in a frame it was.
+    async fn open_connection(&mut self) -> Option<Connection> {
+        let mut connection = self.connection.take()?;
+        connection.watch(Duration::ZERO).await.ok()?;
+        Some(connection)
+    }
+
+    /// A new connection, on which the tail and these frames were sent and not refused.
+    async fn reconnect(&self, frames: &[u8]) -> Result<Connection, Trouble> {
         let mut connection = self.connector.connect(&self.address).await?;
-        connection.admitted().await?;
-        for frames in self.tail.frames() {
+        for frames in self.tail.frames().chain([frames]) {
             connection.send(frames).await?;
         }
+        connection.watch(PROBATION).await?;
         Ok(connection)
     }
 }
 
 #[async_trait]
-impl Sink for Syslog {
+impl Sink for SyslogSink {
     fn delivery(&self) -> Delivery {
         Delivery::Transmitted
     }
@@ -92,9 +97,13 @@ impl Sink for Syslog {
 
     async fn deliver(&mut self, batch: &[Message]) -> Result<Vec<Refused>, Trouble> {
         let (frames, refused) = self.frames(batch);
-        let mut connection = self.take_connection().await?;
-        connection.send(&frames).await?;
-        connection.check_open().await?;
+        let connection = match self.open_connection().await {
+            Some(mut connection) => {
+                connection.send(&frames).await?;
+                connection
+            }
+            None => self.reconnect(&frames).await?,
+        };
         self.connection = Some(connection);
         self.tail.push(frames);
         Ok(refused)

@@ -13,4 +13,5 @@ mod s3;
 mod secops;
 mod sentinel;
 mod splunk;
+mod syslog;
 mod webhook;

@@ -9,5 +9,6 @@ pub mod rotel;
 pub mod seaweedfs;
 mod server;
 pub mod splunk;
+pub mod syslog;
 pub mod tls;
 pub mod webhook;

@@ -1,7 +1,7 @@
 //! TLS on loopback, before a [`Front`] that speaks plain HTTP.
 
 use crate::front::Front;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -52,6 +52,32 @@ impl Authority {
     pub fn client_pem(&self) -> String {
         let key = KeyPair::generate().expect("keys can be made");
         let params = CertificateParams::new(["client".to_owned()]).expect("it is a name");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate can be made");
+        certificate.pem() + &key.serialize_pem()
+    }
+
+    /// A certificate for a server at `localhost`, and its private key.
+    ///
+    /// # Panics
+    /// Never: keys and certificates can be made.
+    #[must_use]
+    pub fn server_pem(&self) -> String {
+        self.localhost_pem(|_| {})
+    }
+
+    /// The same, but the certificate has expired.
+    ///
+    /// # Panics
+    /// Never: keys and certificates can be made.
+    #[must_use]
+    pub fn expired_server_pem(&self) -> String {
+        self.localhost_pem(|params| params.not_after = date_time_ymd(2024, 1, 1))
+    }
+
+    fn localhost_pem(&self, change: impl FnOnce(&mut CertificateParams)) -> String {
+        let key = KeyPair::generate().expect("keys can be made");
+        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("it is a name");
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate can be made");
         certificate.pem() + &key.serialize_pem()
     }
