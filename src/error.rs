@@ -87,6 +87,8 @@ stored_words! {
         SubjectErased = "subject_erased",
         /// The sink is not stopped, so there is nothing to resume.
         SinkRunning = "sink_running",
+        /// The log takes events already.
+        LogNotFrozen = "log_not_frozen",
         /// The id is taken.
         Taken = "taken",
         /// There is no such thing of this tenant.

@@ -55,6 +55,7 @@ impl Taxonomy {
             Kind::LogOpened => (Object::Log, Action::Start, Severity::Informational),
             Kind::LogHeartbeat => (Object::Log, Action::Report, Severity::Informational),
             Kind::LogKeyRotated => (Object::Log, Action::Update, Severity::Informational),
+            Kind::LogThawed => (Object::Log, Action::Enable, Severity::High),
             Kind::AuditExported => (Object::Log, Action::Export, Severity::Low),
             Kind::TenantRevoked => (Object::Tenant, Action::Deactivate, Severity::High),
             Kind::TenantSuspended => (Object::Tenant, Action::Suspend, Severity::Medium),

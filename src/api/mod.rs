@@ -214,6 +214,13 @@ pub struct Because {
     pub reason: String,
 }
 
+/// A log takes events again.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Thawed {
+    /// Of the event that says so.
+    pub index: u64,
+}
+
 /// Access is gone.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Revoked {

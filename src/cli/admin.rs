@@ -92,6 +92,14 @@ enum Thing {
         #[command(subcommand)]
         target: Revoke,
     },
+    /// Let a tenant's frozen log take events again, against the word of a witness: see docs/WITNESS.md.
+    Thaw {
+        /// The tenant.
+        tenant: String,
+        /// Why; goes into the log.
+        #[arg(long)]
+        reason: String,
+    },
     /// Export a tenant's log for `keyfold verify`.
     Export {
         /// The tenant.
@@ -230,6 +238,10 @@ impl Thing {
                     let at = output::time(done.effective_at);
                     format!("revoked, effective {at}; {} open restores ended", done.restores_ended)
                 })
+            }
+            Self::Thaw { tenant, reason } => {
+                let thawed: api::Thawed = client.post(&format!("{tenant}/log/thaw"), &api::Because { reason }).await?;
+                client.show(&thawed, |thawed| format!("the log takes events again, from index {}", thawed.index))
             }
             Self::Export { tenant, out, vkey, witnessed } => {
                 let head = if witnessed { export::Head::Witnessed } else { export::Head::Newest };

@@ -6,9 +6,9 @@ use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::config::{self, Config};
+use crate::cosigning;
 use crate::delivery::Delivery;
 use crate::disk::Disk;
-use crate::feeder;
 use crate::feeds::Feeds;
 use crate::health;
 use crate::http::{Health, Listener, Timeouts, router, serve};
@@ -96,7 +96,7 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
     let config = Arc::new(config);
     let delivery = Delivery::start(broker.clone(), config.clone()).await?;
     for witness in witnesses(&config)? {
-        background.push(tokio::spawn(feeder::run(broker.clone(), witness, stop.clone())));
+        background.push(tokio::spawn(cosigning::run(broker.clone(), witness, stop.clone())));
     }
     stop_on_signal(&stop)?;
     let timeouts = Timeouts {
@@ -173,13 +173,13 @@ async fn check_log_host(store: &Store, host: &str) -> Result<(), Failure> {
     }
 }
 
-fn witnesses(config: &Config) -> Result<Vec<feeder::Witness>, Failure> {
+fn witnesses(config: &Config) -> Result<Vec<cosigning::Witness>, Failure> {
     let connect = |witness: &config::Witness| {
         let ca = witness.ca.as_ref().map(|path| config.bytes(path)).transpose()?;
-        Ok(feeder::Witness {
+        Ok(cosigning::Witness {
             name: witness.name.as_str().into(),
             tenants: witness.tenants.clone(),
-            client: witness::Client::new(&witness.url, ca.as_deref(), feeder::DEADLINE)?,
+            client: witness::Client::new(&witness.url, ca.as_deref(), cosigning::DEADLINE)?,
             cosigner: witness.cosigner()?,
         })
     };

@@ -97,6 +97,10 @@ impl Batcher {
     }
 
     async fn commit_rare(&mut self, entry: Entry<Rare>) {
+        if matches!(entry.proposal.change, Rare::Thaw) {
+            // Where it cannot be read, the same look follows, and answers so.
+            let _again = self.forest.learn_frozen(&self.store, &entry.proposal.tenant, &self.signer.keys).await;
+        }
         let Some(mut entry) = self.with_sound_logs(vec![entry]).await.pop() else { return };
         let written = self.write_rare(&mut entry).await;
         self.answer(std::iter::once(entry.reply), written.map(|verdict| vec![verdict]));

@@ -9,6 +9,7 @@ use crate::store::broker_keys::{self, BrokerKey};
 use crate::store::destructions::Stakes;
 use crate::store::devices::{self, Device};
 use crate::store::enrolment_codes::{self, EnrolmentCode};
+use crate::store::frozen_logs;
 use crate::store::keks::{self, Kek};
 use crate::store::nonces;
 use crate::store::restores::{self, Owner};
@@ -67,6 +68,8 @@ pub enum Rare {
     Erase(Erasure),
     /// A step of this sink, by name.
     StepSink(String, SinkStep),
+    /// The log takes events again, although a witness knows another history of it.
+    Thaw,
     /// Nothing here: the event tells what was done, or refused, elsewhere.
     Note,
 }
@@ -89,6 +92,7 @@ impl Rare {
             | Self::CompleteRewrap(_)
             | Self::Erase(_)
             | Self::StepSink(..)
+            | Self::Thaw
             | Self::Note => false,
         }
     }
@@ -100,7 +104,8 @@ impl Rare {
             | Self::StepSink(..)
             | Self::ConfirmDestruction { .. }
             | Self::CancelDestruction(_)
-            | Self::Erase(_) => true,
+            | Self::Erase(_)
+            | Self::Thaw => true,
             Self::StepKek(_, KekStep::Rotate { .. } | KekStep::Disable | KekStep::Enable)
             | Self::CreateTenant(..)
             | Self::RegisterKek(..)
@@ -179,8 +184,14 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::Revoke(target) => revoke(db, tenant, target, now).await,
         Rare::Erase(erasure) => erase(db, erasure, state).await,
         Rare::StepSink(sink, step) => sinks::step(db, (tenant, sink), step).await,
+        Rare::Thaw => thaw(db, tenant).await,
         Rare::Note => Ok(Ok(Applied::Done)),
     }
+}
+
+async fn thaw(db: &mut Connection, tenant: &str) -> Result<Passed, StoreError> {
+    let thawed = frozen_logs::delete(db, tenant).await?;
+    Ok(if thawed { Ok(Applied::Done) } else { Err(Refusal::LogNotFrozen) })
 }
 
 fn is_active(state: Option<Standing>) -> bool {

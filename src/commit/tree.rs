@@ -26,10 +26,19 @@ pub(super) struct Forest {
 impl Forest {
     /// Reads the edge of the tenant's tree, where it is not known.
     pub(super) async fn learn(&mut self, store: &Store, tenant: &str, keys: &Keys) -> Result<(), CommitError> {
-        if !self.edges.contains_key(tenant) {
-            let edge = load(&mut *store.reader().await?, tenant, keys).await?;
-            self.edges.insert(tenant.to_owned(), edge);
+        if self.edges.contains_key(tenant) {
+            return Ok(());
         }
+        if frozen_logs::is_frozen(&mut *store.reader().await?, tenant).await? {
+            return Err(CommitError::LogFrozen { tenant: tenant.into() });
+        }
+        self.learn_frozen(store, tenant, keys).await
+    }
+
+    /// Reads the edge of a tree that may be frozen: for the one change that thaws it.
+    pub(super) async fn learn_frozen(&mut self, store: &Store, tenant: &str, keys: &Keys) -> Result<(), CommitError> {
+        let edge = load(&mut *store.reader().await?, tenant, keys).await?;
+        self.edges.insert(tenant.to_owned(), edge);
         Ok(())
     }
 
@@ -49,12 +58,8 @@ impl Forest {
     }
 }
 
-/// Reads the edge, and refuses one that does not lead to the head that the log key has signed: the log was altered. So is
-/// one refused that a witness knows otherwise.
+/// Reads the edge, and refuses one that does not lead to the head that the log key has signed: the log was altered.
 async fn load(db: &mut Connection, tenant: &str, keys: &Keys) -> Result<Edge, CommitError> {
-    if frozen_logs::is_frozen(db, tenant).await? {
-        return Err(CommitError::LogFrozen { tenant: tenant.into() });
-    }
     let altered = || CommitError::LogInconsistent { tenant: tenant.into() };
     let Some(head) = log::head(db, tenant).await? else {
         let begun = !log::leaves(db, tenant, 0, 1).await?.is_empty();

@@ -1,13 +1,14 @@
 //! A tenant's log for auditors: C2SP tlog-tiles, and events with what they disclose.
 
-use super::request::{Admin, InPath, InQuery};
-use crate::api::{Event, Events, EventsQuery};
+use super::admin::{Created, reason};
+use super::request::{Admin, Body, InPath, InQuery, detached};
+use crate::api::{Because, Event, Events, EventsQuery, Thawed};
 use crate::broker::Broker;
 use crate::error::Error;
 use crate::ops::{self, log::Entry};
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use protocol::messages::Problem;
 use std::sync::Arc;
@@ -33,6 +34,23 @@ pub(super) async fn witnessed(
     InPath(tenant): InPath<String>,
 ) -> Result<String, Error> {
     ops::log::witnessed(&broker, &tenant).await
+}
+
+/// Lets a frozen log take events again.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/log/thaw", tag = "log", params(("tenant" = String, Path)),
+    request_body = Because,
+    responses((status = 201, body = Thawed), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn thaw(
+    State(broker): State<Arc<Broker>>,
+    Admin(admin): Admin,
+    InPath(tenant): InPath<String>,
+    Body(ask): Body<Because>,
+) -> Created<Thawed> {
+    detached(async move {
+        let index = ops::log::thaw(&broker, &admin, &tenant, reason(&ask.reason)?.as_str()).await?;
+        Ok((StatusCode::CREATED, Json(Thawed { index })))
+    })
+    .await
 }
 
 /// A tile or an entry bundle (C2SP tlog-tiles).

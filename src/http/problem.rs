@@ -124,6 +124,7 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::UserNotRevoked => (StatusCode::CONFLICT, "The person still has access; revoke it first"),
         Refusal::SubjectErased => (StatusCode::GONE, "The person was erased"),
         Refusal::SinkRunning => (StatusCode::CONFLICT, "The sink is not stopped"),
+        Refusal::LogNotFrozen => (StatusCode::CONFLICT, "The log is not frozen"),
         Refusal::Taken => (StatusCode::CONFLICT, "The id is taken"),
         Refusal::Unknown => (StatusCode::NOT_FOUND, "There is no such thing"),
     };

@@ -68,6 +68,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(log::events))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::witnessed))
+        .routes(routes!(log::thaw))
         .routes(routes!(log::tile))
         // operators
         .routes(routes!(operations::healthz))

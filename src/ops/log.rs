@@ -1,11 +1,15 @@
 //! The tenant's log, as auditors read it: checkpoint, tiles, entries, events with what they disclose.
 
+use super::admin::proposal;
 use crate::broker::Broker;
+use crate::caller::AdminCaller;
+use crate::commit::Rare;
 use crate::error::Error;
 use crate::keys::{KeyError, Keys};
 use crate::store::log::{self, Head, Leaf};
 use crate::store::{Connection, Store, StoreError, cosignatures, subjects};
 use audit::Hash;
+use audit::event::{Event, Kind, Outcome};
 use audit::receipt::Receipt;
 use audit::tile::{Path, TileId, WIDTH, push_entry};
 use audit::tree::{consistency_proof, inclusion_proof, leaf_hash, tiles_for_consistency, tiles_for_inclusion};
@@ -28,6 +32,12 @@ pub async fn witnessed(broker: &Broker, tenant: &str) -> Result<String, Error> {
     let most = sizes.max_by_key(|of_one_size| of_one_size.len()).ok_or(Error::NotFound)?;
     let lines = most.iter().map(|cosignature| cosignature.line.as_str());
     Ok(most.iter().take(1).map(|first| first.checkpoint.as_str()).chain(lines).collect())
+}
+
+/// Lets a frozen log take events again; the event says who wanted it, and why. Gives its index.
+pub async fn thaw(broker: &Broker, admin: &AdminCaller, tenant: &str, reason: &str) -> Result<u64, Error> {
+    let event = Event::new(Kind::LogThawed, Outcome::OK).reason(reason);
+    Ok(broker.committer.commit_rare(proposal(tenant, admin, Rare::Thaw, event)).await?.index)
 }
 
 /// The proof that the tree of `size` leaves continues that of `old` (RFC 6962, section 2.1.2); empty where none is needed.

@@ -53,6 +53,12 @@ pub(crate) async fn is_frozen(db: &mut Connection, tenant: &str) -> Result<bool,
     Ok(sqlx::query(sql).bind(tenant).fetch_optional(db).await?.is_some())
 }
 
+/// Lets a log take events again; `false` when it was not frozen.
+pub(crate) async fn delete(db: &mut Connection, tenant: &str) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM frozen_logs WHERE tenant = $1").bind(tenant).execute(db).await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Freezes a log; one that is frozen stays as it is: the first contradiction tells most.
 pub(crate) async fn insert(db: &mut Connection, log: &FrozenLog) -> Result<(), StoreError> {
     let sql = "INSERT INTO frozen_logs (tenant, witness, contradiction, witnessed_size, size, frozen_at)

@@ -16,7 +16,7 @@ const FORBIDDEN: [(&str, &[&str]); 21] = [
     ("http", &["cli"]),
     ("ops", &["cli", "http", "api"]),
     ("delivery", &["cli", "http", "api"]),
-    ("feeder", &["cli", "http", "api", "delivery"]),
+    ("cosigning", &["cli", "http", "api", "delivery"]),
     ("commit", &["cli", "http", "api", "ops", "caller", "broker", "config", "kms", "limits", "nonce", "delivery"]),
     (
         "store",
@@ -38,7 +38,7 @@ const FORBIDDEN: [(&str, &[&str]); 21] = [
     ("quorum", UPPER),
     ("reserved", UPPER),
 ];
-const UPPER: &[&str] = &["cli", "http", "ops", "delivery", "feeder"];
+const UPPER: &[&str] = &["cli", "http", "ops", "delivery", "cosigning"];
 
 /// Crates that only some modules of the broker may name.
 const CONFINED: [(&str, &[&str]); 6] = [

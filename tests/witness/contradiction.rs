@@ -39,7 +39,7 @@ async fn until_frozen(broker: &Broker) {
     assert_eq!((status, &problem["code"]), (503, &"log_frozen".into()));
 }
 
-/// Another tenant goes on; this one stays frozen over restarts, without the witness too.
+/// Another tenant goes on; this one stays frozen over restarts, without the witness too, until an administrator thaws it.
 async fn check_frozen_for_good(mut broker: Broker, vkey: &str) {
     until_frozen(&broker).await;
     let other = broker.tenant("other", "carol").await;
@@ -49,7 +49,15 @@ async fn check_frozen_for_good(mut broker: Broker, vkey: &str) {
     let (status, problem) = create_user(&broker, "later").await;
     assert_eq!((status, &problem["code"]), (503, &"log_frozen".into()));
     assert_eq!(broker.verified_log("other", &other).len(), 3, "a tenant, its KEK and a user");
-    broker.verified_log(TENANT, vkey);
+    let frozen = broker.verified_log(TENANT, vkey).len();
+
+    let thaw = || broker.run_admin(&["thaw", TENANT, "--reason", "restored from the copy of Monday"]);
+    assert!(thaw().status.success());
+    assert_eq!(create_user(&broker, "after").await.0, 201);
+    assert!(text(&thaw().stderr).contains("log_not_frozen"));
+    let log = broker.verified_log(TENANT, vkey);
+    assert_eq!((&log[frozen]["evt"], &log[frozen + 1]["evt"]), (&"log.thawed".into(), &"user.created".into()));
+    assert_eq!(log[frozen]["disclosed"]["reason"], "restored from the copy of Monday");
 }
 
 #[tokio::test(flavor = "multi_thread")]

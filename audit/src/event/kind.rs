@@ -44,6 +44,8 @@ kinds! {
     LogHeartbeat "log.heartbeat",
     /// Announces another event key; signed by one already announced.
     LogKeyRotated "log.key_rotated",
+    /// A frozen log takes events again: an administrator has decided which history is the true one.
+    LogThawed "log.thawed",
     /// A tenant was revoked: nothing of it is served ever again. Its creation is `log.opened`.
     TenantRevoked "tenant.revoked",
     /// A tenant was suspended: nothing of it is served.

@@ -1,5 +1,5 @@
-//! Feeds each log's checkpoints to witnesses, which watch that it only grows. A witness that is slow, hangs or is gone
-//! delays nothing but the releases that are to wait for it.
+//! Has each log's checkpoints cosigned by witnesses, which watch that it only grows. A witness that is slow, hangs or is
+//! gone delays nothing but the releases that are to wait for it.
 
 mod feed;
 
@@ -51,7 +51,12 @@ pub async fn run(broker: Arc<Broker>, witness: Witness, stop: CancellationToken)
     let mut feeder =
         Feeder { broker, witness: Arc::new(witness), logs: HashMap::new(), frozen: BTreeSet::new(), pause: None };
     while !stop.is_cancelled() {
-        if let Err(error) = feeder.round().await {
+        // What a round that is cut off would have stored, the next start asks the witness for.
+        let round = tokio::select! {
+            () = stop.cancelled() => return,
+            round = feeder.round() => round,
+        };
+        if let Err(error) = round {
             let name = &feeder.witness.name;
             tracing::warn!(witness = %name, error = &error as &dyn std::error::Error, "a witness waits for the database");
         }
