@@ -1,10 +1,18 @@
 //! `[[sinks]]`: where events are delivered.
 
 pub mod https;
+pub mod otlp;
+pub mod s3;
+pub mod secops;
+pub mod sentinel;
 
 use super::ConfigError;
 use audit::event::{Field, Kind, UnknownKind};
 use https::{Elasticsearch, Splunk, Webhook};
+use otlp::Otlp;
+use s3::S3;
+use secops::Secops;
+use sentinel::Sentinel;
 use serde::Deserialize;
 use sinks::Format;
 use std::collections::BTreeSet;
@@ -58,6 +66,14 @@ pub enum Receiver {
     Splunk(Splunk),
     /// Elasticsearch or OpenSearch.
     Elasticsearch(Elasticsearch),
+    /// An OpenTelemetry collector.
+    Otlp(Otlp),
+    /// A bucket in S3 or what speaks its protocol.
+    S3(S3),
+    /// Microsoft Sentinel.
+    Sentinel(Sentinel),
+    /// Google SecOps.
+    Secops(Secops),
 }
 
 /// Events by name: one kind, or with `group.*` all of a group.
@@ -155,16 +171,29 @@ mod tests {
         let connection = "connection = { ca = \"ca.pem\", allow_networks = [\"10.1.0.0/16\", \"fd00::/8\"] }";
         let url = "url = \"https://siem.example:8088\"";
         let login = format!("login = {{ method = \"api_key\", key = {secret} }}");
+        let identity = format!(
+            "identity = {{ method = \"client_secret\", tenant_id = \"t\", client_id = \"c\", secret = {secret} }}"
+        );
         let receivers = [
             format!("type = \"webhook\"\n{url}\nkeys = [{secret}]\n"),
             format!("type = \"splunk\"\n{url}\ntoken = {secret}\n"),
             format!("type = \"elasticsearch\"\n{url}\ntarget = \"logs\"\n{login}\n"),
+            format!("type = \"otlp\"\n{url}\n"),
+            "type = \"s3\"\nbucket = \"b\"\nregion = \"eu-central-1\"\n".to_owned(),
+            format!(
+                "type = \"sentinel\"\nendpoint = \"https://s.example\"\nrule = \"dcr\"\nstream = \"s\"\n{identity}\n"
+            ),
+            "type = \"secops\"\nproject = \"p\"\nlocation = \"eu\"\ninstance = \"i\"\n".to_owned(),
         ];
         for receiver in receivers {
             let networks = match parse(&format!("{receiver}{connection}")).unwrap().receiver {
                 Receiver::Webhook(webhook) => webhook.connection.allow_networks,
                 Receiver::Splunk(splunk) => splunk.connection.allow_networks,
                 Receiver::Elasticsearch(elasticsearch) => elasticsearch.connection.allow_networks,
+                Receiver::Otlp(otlp) => otlp.connection.allow_networks,
+                Receiver::S3(s3) => s3.connection.allow_networks,
+                Receiver::Sentinel(sentinel) => sentinel.connection.allow_networks,
+                Receiver::Secops(secops) => secops.connection.allow_networks,
                 Receiver::File { .. } => panic!("no file"),
             };
             assert_eq!(networks.len(), 2);

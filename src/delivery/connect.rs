@@ -1,6 +1,10 @@
 //! From configured sinks to receivers: each transport's options, in one place.
 
 mod https;
+mod otlp;
+mod s3;
+mod secops;
+mod sentinel;
 
 use super::{Outlet, Terms};
 use crate::config::Config;
@@ -39,15 +43,24 @@ async fn open(config: &Config, receiver: &Receiver, deadline: Duration) -> Resul
         Receiver::Webhook(webhook) => Box::new(https::webhook(config, webhook)?),
         Receiver::Splunk(splunk) => Box::new(https::splunk(config, splunk, deadline)?),
         Receiver::Elasticsearch(elasticsearch) => Box::new(https::elasticsearch(config, elasticsearch)?),
+        Receiver::Otlp(otlp) => Box::new(otlp::open(config, otlp)?),
+        Receiver::S3(s3) => Box::new(s3::open(config, s3)?),
+        Receiver::Sentinel(sentinel) => Box::new(sentinel::open(config, sentinel)?),
+        Receiver::Secops(secops) => Box::new(secops::open(config, secops)?),
     })
 }
 
 /// For one delivery, where the configuration says nothing else.
 fn default_deadline(receiver: &Receiver) -> Duration {
     match receiver {
-        Receiver::File { .. } | Receiver::Webhook(_) | Receiver::Elasticsearch(_) => Duration::from_secs(30),
-        // Indexers acknowledge within seconds, or a minute when they are busy.
-        Receiver::Splunk(_) => Duration::from_secs(120),
+        Receiver::File { .. }
+        | Receiver::Webhook(_)
+        | Receiver::Elasticsearch(_)
+        | Receiver::Otlp(_)
+        | Receiver::Sentinel(_)
+        | Receiver::Secops(_) => Duration::from_secs(30),
+        // Indexers acknowledge within seconds, or a minute when they are busy. Objects have megabytes.
+        Receiver::Splunk(_) | Receiver::S3(_) => Duration::from_secs(120),
     }
 }
 

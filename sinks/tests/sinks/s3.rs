@@ -51,13 +51,9 @@ async fn a_batch_is_an_object_and_a_resend_is_the_same_object() {
     let front = Front::before(server.url()).await;
     let mut sink = S3Sink::open(options(&front.url(), "plain", clear())).unwrap();
     assert_eq!(sink.delivery(), Delivery::Confirmed);
-    let mut messages = events(5..1000);
-    messages.push(checkpoint(1000));
-    messages.extend(
-        events(1000..1002)
-            .into_iter()
-            .map(|event| Message { origin: audit::Origin::new("broker.example/b%20&?").unwrap(), ..event }),
-    );
+    let other = audit::Origin::new("broker.example/b%20&?").unwrap();
+    let others = events(1000..1002).into_iter().map(|event| Message { origin: other.clone(), ..event });
+    let messages: Vec<_> = events(5..1000).into_iter().chain(others).chain([checkpoint(1000)]).collect();
     for _ in 0..2 {
         assert_eq!(sink.deliver(&messages).await, Ok(Vec::new()));
     }
