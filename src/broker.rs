@@ -13,10 +13,12 @@ use crate::nonce::Nonces;
 use crate::quorum::Quorum;
 use crate::reserved::Reserved;
 use crate::store::Store;
+use audit::finding::Settings;
 use policies::PolicySet;
 use protocol::jws::PublicJwk;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Everything that operations need.
 #[derive(Debug)]
@@ -43,6 +45,10 @@ pub struct Broker {
     pub feeds: Feeds,
     /// What not every tenant may register.
     pub reserved: Reserved,
+    /// Which findings are raised.
+    pub findings: Settings,
+    /// Runs what nobody waits for, so that it delays nobody.
+    pub background: Handle,
     /// How often anyone may ask.
     pub limits: Limits,
     /// Whether there is room to write.

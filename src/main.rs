@@ -17,6 +17,7 @@ mod http;
 mod keys;
 mod kms;
 mod limits;
+mod niced;
 mod nonce;
 mod ops;
 mod quorum;

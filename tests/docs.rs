@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use audit::finding::Rule;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -105,6 +106,19 @@ fn sink_sources() -> String {
     let entry = read("src/config/sink.rs");
     let transports = if folder.exists() { sources(&folder) } else { String::new() };
     entry.split("#[cfg(test)]").next().unwrap().to_owned() + &transports
+}
+
+#[test]
+fn each_rule_is_documented_with_its_threshold() {
+    let operations = read("docs/OPERATIONS.md");
+    let ids: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.as_str().to_owned()).collect();
+    assert_eq!(first_cells(&operations, "## Findings"), ids);
+    for rule in Rule::ALL {
+        let row = operations.lines().find(|line| line.starts_with(&format!("| `{}` |", rule.as_str()))).unwrap();
+        let threshold = row.split(" | ").nth(2).unwrap();
+        assert!(threshold.ends_with(&format!(" {}", rule.default_threshold())), "{threshold}");
+        assert_eq!(threshold.contains("**off**"), !rule.runs_by_default(), "{threshold}");
+    }
 }
 
 #[test]

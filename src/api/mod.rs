@@ -5,6 +5,7 @@
 mod destructions;
 mod drills;
 mod erasures;
+mod findings;
 mod import;
 mod keks;
 mod rewraps;
@@ -13,6 +14,7 @@ mod sinks;
 pub use destructions::{ConfirmDestruction, Destroyed, Destruction};
 pub use drills::{AskDrill, Drill, DrillFailure, DrilledKek};
 pub use erasures::Erased;
+pub use findings::{DryRun, DryRunQuery, Finding, SeenByRule};
 pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};

@@ -4,6 +4,7 @@ mod client;
 mod destruction;
 mod drill;
 mod export;
+mod findings;
 mod import;
 mod kek;
 mod rewrap;
@@ -82,6 +83,8 @@ enum Thing {
     },
     /// Open a random sample of a tenant's records, and release nothing.
     Drill(drill::Drill),
+    /// List what looked wrong in a tenant's log, or what would have with other thresholds.
+    Findings(findings::Findings),
     /// Take access away, for good.
     Revoke {
         /// The tenant.
@@ -231,6 +234,7 @@ impl Thing {
             Self::Records { tenant } => client.list(&format!("{tenant}/records"), RECORDS, record).await,
             Self::Restores { tenant } => client.list(&format!("{tenant}/restores"), RESTORES, restore).await,
             Self::Drill(drill) => drill.run(client).await,
+            Self::Findings(findings) => findings.run(client).await,
             Self::Revoke { tenant, reason, target } => {
                 let ask = api::Revoke { target: target.checked(&tenant)?, reason };
                 let done: api::Revoked = client.post(&format!("{tenant}/revocations"), &ask).await?;

@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -47,7 +48,7 @@ impl Bench {
 
 async fn measure(folder: &Path, time: Duration) -> Result<f64, Failure> {
     Init::local(folder.into()).make()?;
-    let (broker, committer) = serve::open(&Config::read(&folder.join("keyfold.toml"))?).await?;
+    let (broker, committer) = serve::open(&Config::read(&folder.join("keyfold.toml"))?, Handle::current()).await?;
     let devices = devices(&broker).await?;
     let until = Instant::now() + time;
     let mut asking = JoinSet::new();

@@ -15,8 +15,9 @@ use crate::http::{Health, Listener, Timeouts, router, serve};
 use crate::keys::Keys;
 use crate::kms::{Kms, connect};
 use crate::limits::Limits;
+use crate::niced;
 use crate::nonce::Nonces;
-use crate::ops::{erase, keks, rewrap, sweep};
+use crate::ops::{erase, findings, keks, rewrap, sweep};
 use crate::reserved::Reserved;
 use crate::store::{Store, log};
 use clap::Args;
@@ -28,11 +29,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
+
+/// Threads for what nobody waits for: one that is busy must not keep back all the rest.
+const BACKGROUND_THREADS: usize = 2;
 
 /// Run the broker until SIGTERM or Ctrl-C.
 #[derive(Debug, Args)]
@@ -52,9 +57,11 @@ impl Serve {
         harden();
         let config = Config::read(&self.config)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let done = runtime.block_on(run(config, started));
+        let background = niced::runtime("background", BACKGROUND_THREADS)?;
+        let done = runtime.block_on(run(config, started, background.handle().clone()));
         // A PKCS#11 call that hangs must not keep the process from ending.
         runtime.shutdown_timeout(Duration::from_secs(1));
+        background.shutdown_timeout(Duration::from_secs(1));
         done
     }
 }
@@ -80,11 +87,11 @@ pub(super) fn harden() {
     let _best_effort = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-async fn run(config: Config, started: Instant) -> Result<(), Failure> {
+async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Failure> {
     let metrics = record_metrics()?;
     let socket = TcpListener::bind(config.listen).await?;
     let tls = Arc::new(config.tls()?);
-    let (broker, committer) = open(&config).await?;
+    let (broker, committer) = open(&config, niced).await?;
     sweep::recover(&broker).await?;
 
     let stop = CancellationToken::new();
@@ -93,6 +100,7 @@ async fn run(config: Config, started: Instant) -> Result<(), Failure> {
     background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
     let interval = Duration::from_secs(config.times.kek_test_seconds.max(1));
     background.push(tokio::spawn(keks::health::watch(broker.clone(), interval, stop.clone())));
+    background.push(findings::start(broker.clone(), stop.clone()).await?);
     let config = Arc::new(config);
     let delivery = Delivery::start(broker.clone(), config.clone()).await?;
     for witness in witnesses(&config)? {
@@ -122,7 +130,7 @@ fn record_metrics() -> Result<PrometheusHandle, Failure> {
 }
 
 /// Opens database, keys and providers; without the root key it goes no further.
-pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>), Failure> {
+pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Broker>, JoinHandle<()>), Failure> {
     let database = config.database_path();
     let store = Store::open(&database).await?;
     check_log_host(&store, &config.log_host).await?;
@@ -143,6 +151,8 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<Broker>, JoinHandle<()>
         health: health::Health::default(),
         feeds: Feeds::default(),
         reserved: reserved(config),
+        findings: config.findings.settings(),
+        background,
         limits: Limits::new(config.rates),
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admins: Administrators::new(config.admin_tokens()?)?,

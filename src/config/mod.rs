@@ -13,6 +13,7 @@ pub use witness::WitnessConfig;
 
 use crate::limits::Rates;
 use audit::Origin;
+use audit::finding::{Rule, Settings};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secret::Secret;
@@ -99,6 +100,9 @@ pub struct Config {
     /// Whether a release waits for them.
     #[serde(default)]
     pub release: Release,
+    /// Which findings are raised from the log.
+    #[serde(default)]
+    pub findings: Findings,
     /// How often devices and tenants may ask.
     #[serde(default)]
     pub rates: Rates,
@@ -164,6 +168,25 @@ pub enum SecretSource {
     Env(String),
     /// A systemd credential (`LoadCredential=`).
     Credential(String),
+}
+
+/// Which rules look at the log, and what they are set to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Findings {
+    /// Rules that do not run.
+    off: BTreeSet<Rule>,
+    /// Where each of these finds something; a rule that is named here runs.
+    thresholds: BTreeMap<Rule, u64>,
+}
+
+impl Findings {
+    /// The defaults, with what the file says.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let set = self.thresholds.iter().fold(Settings::default(), |all, (rule, value)| all.with(*rule, *value));
+        self.off.iter().fold(set, |all, rule| all.without(*rule))
+    }
 }
 
 /// How long things may take.

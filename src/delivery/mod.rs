@@ -13,6 +13,7 @@ use crate::broker::Broker;
 use crate::config::Config;
 use crate::config::sink::Selector;
 use crate::feeds::SinkFeeds;
+use crate::niced;
 use crate::store::{Store, StoreError};
 use audit::event::{Field, Kind};
 use batch::Reader;
@@ -23,14 +24,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use watch::Watch;
 
-/// How much later than requests its threads are served, as `nice` counts.
-const NICE: i32 = 10;
 /// Threads of all sinks together.
 const THREADS: usize = 2;
 /// At the end what is under way may take so long.
@@ -94,12 +93,7 @@ pub struct Delivery {
 impl Delivery {
     /// Opens every sink and begins to deliver.
     pub async fn start(broker: Arc<Broker>, config: Arc<Config>) -> Result<Self, StartError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("delivery")
-            .on_thread_start(give_way)
-            .enable_all()
-            .build()?;
+        let runtime = niced::runtime("delivery", THREADS)?;
         let stop = CancellationToken::new();
         let mut delivery = Self { runtime: Some(runtime), sinks: JoinSet::new(), stop: stop.clone() };
         let handle =
@@ -125,13 +119,6 @@ impl Drop for Delivery {
             // A write that hangs must not keep the process from ending.
             runtime.shutdown_background();
         }
-    }
-}
-
-/// Requests come first, also where the processors are busy.
-fn give_way() {
-    if rustix::process::setpriority_process(None, NICE).is_err() {
-        tracing::warn!("the priority of delivery could not be lowered");
     }
 }
 

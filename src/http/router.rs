@@ -2,7 +2,8 @@
 
 use super::operations::Health;
 use super::{
-    admin, destructions, devices, drills, erasures, import, keks, log, operations, records, restores, rewraps, sinks,
+    admin, destructions, devices, drills, erasures, findings, import, keks, log, operations, records, restores,
+    rewraps, sinks,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -57,6 +58,8 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(sinks::give_up))
         .routes(routes!(sinks::dead_letters))
         .routes(routes!(sinks::redeliver))
+        .routes(routes!(findings::list))
+        .routes(routes!(findings::dry_run))
         .routes(routes!(admin::create_user, admin::users))
         .routes(routes!(erasures::erase))
         .routes(routes!(admin::create_code))

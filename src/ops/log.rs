@@ -132,13 +132,16 @@ pub struct Entry {
 
 /// At most [`PAGE`] events from `from` on, with their disclosures where the person was not erased.
 pub async fn events(broker: &Broker, tenant: &str, from: u64) -> Result<Vec<Entry>, Error> {
-    let mut db = broker.store.reader().await?;
-    head(&mut db, tenant).await?;
-    let leaves = log::leaves(&mut db, tenant, from, from.saturating_add(PAGE)).await?;
-    drop(db);
+    head(&mut *broker.store.reader().await?, tenant).await?;
+    events_in(&broker.keys, &broker.store, tenant, from).await
+}
+
+/// The same of a log that is there, by readers of `store`.
+pub async fn events_in(keys: &Keys, store: &Store, tenant: &str, from: u64) -> Result<Vec<Entry>, Error> {
+    let leaves = log::leaves(&mut *store.reader().await?, tenant, from, from.saturating_add(PAGE)).await?;
     let mut entries = Vec::with_capacity(leaves.len());
     for leaf in leaves {
-        entries.push(open(&broker.keys, &broker.store, leaf).await?);
+        entries.push(open(keys, store, leaf).await?);
     }
     Ok(entries)
 }

@@ -75,6 +75,19 @@ pub(crate) async fn leaves(db: &mut Connection, tenant: &str, from: u64, to: u64
     query.fetch_all(db).await?.iter().map(read_leaf).collect()
 }
 
+/// At most `limit` leaves from `from` on that tell of findings, in order. The kind is written out for the index's sake.
+pub(crate) async fn findings(
+    db: &mut Connection,
+    tenant: &str,
+    from: u64,
+    limit: i64,
+) -> Result<Vec<Leaf>, StoreError> {
+    let sql = "SELECT tenant, leaf_index, kind, leaf, subject, jti, disclosures FROM leaves
+               WHERE tenant = $1 AND leaf_index >= $2 AND kind = 'finding.raised' ORDER BY leaf_index LIMIT $3";
+    let query = sqlx::query(sql).bind(tenant).bind(from.cast_signed()).bind(limit);
+    query.fetch_all(db).await?.iter().map(read_leaf).collect()
+}
+
 pub(crate) async fn insert_leaves(db: &mut Connection, leaves: &[Leaf]) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT INTO leaves (tenant, leaf_index, kind, leaf, subject, jti, disclosures) VALUES {}",

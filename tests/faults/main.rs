@@ -9,6 +9,7 @@ mod clock;
 mod crash;
 mod database;
 mod disk;
+mod findings;
 mod pkcs11;
 mod providers;
 mod proxy;

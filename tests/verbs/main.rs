@@ -13,6 +13,7 @@ mod destroy;
 mod drill;
 mod enrol;
 mod erase;
+mod findings;
 mod google_kms;
 mod import;
 mod kek_commands;

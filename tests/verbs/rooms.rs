@@ -12,7 +12,7 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 21] = [
+const FORBIDDEN: [(&str, &[&str]); 22] = [
     ("http", &["cli"]),
     ("ops", &["cli", "http", "api"]),
     ("delivery", &["cli", "http", "api"]),
@@ -34,6 +34,7 @@ const FORBIDDEN: [(&str, &[&str]); 21] = [
     ("keys", UPPER),
     ("kms", UPPER),
     ("limits", UPPER),
+    ("niced", UPPER),
     ("nonce", UPPER),
     ("quorum", UPPER),
     ("reserved", UPPER),

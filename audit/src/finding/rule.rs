@@ -1,3 +1,5 @@
+use serde::de::{Deserialize, Deserializer, Error};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -84,6 +86,12 @@ rules! {
     ClockWentBack "clock_went_back" 1 1 true,
     /// The broker started so many times within an hour.
     FrequentRestarts "frequent_restarts" 1 6 true,
+}
+
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// Which rules run, and at which thresholds.

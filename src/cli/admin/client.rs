@@ -66,7 +66,17 @@ impl Client {
                 None => break,
             }
         }
-        if self.json { output::json(&items) } else { output::table(headings, items.iter().map(row).collect()) }
+        self.table(&items, headings, items.iter().map(row).collect())
+    }
+
+    /// Prints something that has rows for people.
+    pub(super) fn table(
+        &self,
+        thing: &impl Serialize,
+        headings: &[&str],
+        rows: Vec<Vec<String>>,
+    ) -> Result<(), Failure> {
+        if self.json { output::json(thing) } else { output::table(headings, rows) }
     }
 
     /// Prints one thing.

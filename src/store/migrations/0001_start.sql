@@ -154,6 +154,8 @@ CREATE TABLE leaves (
   PRIMARY KEY (tenant, leaf_index)
 );
 
+CREATE INDEX findings ON leaves (tenant, leaf_index) WHERE kind = 'finding.raised';
+
 CREATE TABLE log_heads (
   tenant           TEXT   NOT NULL PRIMARY KEY,
   size             BIGINT NOT NULL,
