@@ -9,6 +9,7 @@
 pub mod cosignature;
 mod digest;
 pub mod event;
+pub mod evidence;
 pub mod export;
 pub mod finding;
 pub mod leaf;

@@ -2,6 +2,7 @@
 
 mod delivered;
 mod erasures;
+mod evidence;
 mod files;
 mod gaps;
 mod history;
@@ -14,6 +15,7 @@ mod walk;
 
 pub use delivered::{Deliveries, DeliveryReport, Whole};
 pub use erasures::Erasure;
+pub use evidence::{EvidenceReport, verify_evidence};
 pub use pairing::{OpenIntent, PairingError};
 
 use crate::Origin;
@@ -92,6 +94,18 @@ pub enum Fault {
     /// There is no checkpoint.
     #[error("no checkpoint of this log: without one, nothing is proven")]
     NoCheckpoint,
+    /// The manifest is malformed, or what it says is not so.
+    #[error("`manifest.json` does not describe this evidence")]
+    Manifest,
+    /// A file is not the one that the manifest names.
+    #[error("`{name}` is not the file that the manifest names")]
+    OtherFile {
+        /// The file.
+        name: String,
+    },
+    /// Something is disclosed that the manifest does not name.
+    #[error("discloses what the manifest does not name")]
+    Unselected,
     /// The verifier key or the checkpoint is not accepted.
     #[error("the checkpoint is not accepted: {0}")]
     Checkpoint(NoteError),

@@ -66,6 +66,12 @@ impl PolicySet {
         sha256.finish().as_ref().try_into().expect("invariant: SHA-256 gives 32 bytes")
     }
 
+    /// The schema that policies are validated against.
+    #[must_use]
+    pub fn schema(&self) -> &'static str {
+        SCHEMA
+    }
+
     /// The text as it was given.
     #[must_use]
     pub fn text(&self) -> &str {

@@ -5,6 +5,7 @@
 mod destructions;
 mod drills;
 mod erasures;
+mod exports;
 mod findings;
 mod import;
 mod keks;
@@ -14,6 +15,7 @@ mod sinks;
 pub use destructions::{ConfirmDestruction, Destroyed, Destruction};
 pub use drills::{AskDrill, Drill, DrillFailure, DrilledKek};
 pub use erasures::Erased;
+pub use exports::{AskExport, Export, Place};
 pub use findings::{DryRun, DryRunQuery, Finding, SeenByRule};
 pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protect, RegisterKek, RotateKek};

@@ -1,6 +1,6 @@
 //! `keyfold admin`: the admin API from a terminal, for people (tables) and programs (`--json`).
 
-mod client;
+pub(super) mod client;
 mod destruction;
 mod drill;
 mod export;
@@ -13,7 +13,7 @@ mod sink;
 use super::{Failure, block_on, output};
 use crate::api::{self, Target};
 use clap::{Args, Subcommand};
-use client::Client;
+use client::{Client, Connection};
 use kek::Kek;
 use rewrap::Rewrap;
 use sink::Sink;
@@ -23,15 +23,8 @@ use uuid::Uuid;
 /// Administer a running broker.
 #[derive(Debug, Args)]
 pub struct Admin {
-    /// The broker's URL.
-    #[arg(long, env = "KEYFOLD_URL")]
-    url: String,
-    /// The certificate authority to trust, PEM.
-    #[arg(long, env = "KEYFOLD_CA")]
-    ca: PathBuf,
-    /// A file with the API token.
-    #[arg(long, env = "KEYFOLD_TOKEN_FILE")]
-    token_file: PathBuf,
+    #[command(flatten)]
+    connection: Connection,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -212,7 +205,7 @@ enum Revoke {
 
 impl Admin {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let client = Client::new(&self.url, &self.ca, &self.token_file, self.json)?;
+        let client = Client::new(&self.connection, self.json)?;
         block_on(self.thing.run(&client))?
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod admin;
+mod audit;
 mod bench;
 mod ceremony;
 mod device;
@@ -39,7 +40,10 @@ enum Command {
     Keystore(keystore::Keystore),
     /// Make and wrap a customer's own KEK, on a machine without network.
     Ceremony(ceremony::Ceremony),
-    /// Check an exported log offline.
+    /// Make evidence for an auditor.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Check offline what was exported, delivered or given as evidence.
     Verify(verify::Verify),
     /// Watch logs of others: a witness, for another machine under another's authority.
     Witness(witness::Witness),
@@ -77,6 +81,7 @@ impl Command {
             Self::Device(device) => device.run(),
             Self::Keystore(keystore) => keystore.run(),
             Self::Ceremony(ceremony) => ceremony.run(),
+            Self::Audit(audit) => audit.run(),
             Self::Verify(verify) => verify.run(),
             Self::Witness(witness) => witness.run(),
             Self::Bench(bench) => bench.run(),

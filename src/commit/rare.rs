@@ -70,6 +70,8 @@ pub enum Rare {
     StepSink(String, SinkStep),
     /// The log takes events again, although a witness knows another history of it.
     Thaw,
+    /// Nothing here: the event tells what an auditor is to be shown.
+    Export,
     /// Nothing here: the event tells what was done, or refused, elsewhere.
     Note,
 }
@@ -93,11 +95,13 @@ impl Rare {
             | Self::Erase(_)
             | Self::StepSink(..)
             | Self::Thaw
+            | Self::Export
             | Self::Note => false,
         }
     }
 
-    /// Whether it is possible for a revoked tenant too: what only destroys gives nothing back, and the log is delivered still.
+    /// Whether it is possible for a revoked tenant too: what only destroys gives nothing back, and the log is delivered
+    /// and audited still.
     fn suits_revoked(&self) -> bool {
         match self {
             Self::StepKek(_, KekStep::RequestDestruction(_))
@@ -105,7 +109,8 @@ impl Rare {
             | Self::ConfirmDestruction { .. }
             | Self::CancelDestruction(_)
             | Self::Erase(_)
-            | Self::Thaw => true,
+            | Self::Thaw
+            | Self::Export => true,
             Self::StepKek(_, KekStep::Rotate { .. } | KekStep::Disable | KekStep::Enable)
             | Self::CreateTenant(..)
             | Self::RegisterKek(..)
@@ -185,7 +190,7 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::Erase(erasure) => erase(db, erasure, state).await,
         Rare::StepSink(sink, step) => sinks::step(db, (tenant, sink), step).await,
         Rare::Thaw => thaw(db, tenant).await,
-        Rare::Note => Ok(Ok(Applied::Done)),
+        Rare::Export | Rare::Note => Ok(Ok(Applied::Done)),
     }
 }
 

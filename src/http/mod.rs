@@ -5,6 +5,7 @@ mod destructions;
 mod devices;
 mod drills;
 mod erasures;
+mod exports;
 mod findings;
 mod idle;
 mod import;

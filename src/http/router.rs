@@ -2,7 +2,7 @@
 
 use super::operations::Health;
 use super::{
-    admin, destructions, devices, drills, erasures, findings, import, keks, log, operations, records, restores,
+    admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, operations, records, restores,
     rewraps, sinks,
 };
 use crate::broker::Broker;
@@ -68,6 +68,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(admin::restores))
         .routes(routes!(admin::revoke))
         // auditors
+        .routes(routes!(exports::export))
         .routes(routes!(log::events))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::witnessed))

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod drill;
 pub mod enrol;
 pub mod erase;
+pub mod evidence;
 pub mod findings;
 pub mod import;
 pub mod keks;

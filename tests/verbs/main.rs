@@ -13,6 +13,7 @@ mod destroy;
 mod drill;
 mod enrol;
 mod erase;
+mod evidence;
 mod findings;
 mod google_kms;
 mod import;

@@ -1,6 +1,7 @@
 use super::{Failure, Fault};
 use crate::export::resource;
 use crate::tile;
+use aws_lc_rs::digest::{Context, SHA256};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,21 @@ impl<'a> Files<'a> {
             Ok(file) => Ok(Lines { path, file: BufReader::new(file) }),
             Err(source) => Err(Fault::Unreadable { path, source }.into()),
         }
+    }
+
+    /// SHA-256 of a file of any length.
+    pub(super) fn sha256(&self, name: &str) -> Result<[u8; 32], Failure> {
+        let mut hash = Context::new(&SHA256);
+        let mut chunk = [0; 64 * 1024];
+        let unreadable = |source| self.unreadable(name, source);
+        let mut file = File::open(self.dir.join(name)).map_err(unreadable)?;
+        loop {
+            match file.read(&mut chunk).map_err(unreadable)? {
+                0 => break,
+                read => hash.update(&chunk[..read]),
+            }
+        }
+        Ok(hash.finish().as_ref().try_into().expect("invariant: SHA-256 gives 32 bytes"))
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {

@@ -14,24 +14,24 @@ impl<'a> Proofs<'a> {
         Self { verifier, last: None }
     }
 
-    /// Checks that `proof`, a C2SP tlog-proof, has the leaf at `index`, whatever index it names itself; gives the
-    /// checkpoint that it leads to.
-    pub(super) fn check(&mut self, index: u64, leaf: &str, proof: &str) -> Result<Checkpoint, Fault> {
-        let Receipt { proof, checkpoint, .. } = Receipt::parse(proof).map_err(Fault::Proof)?;
-        let head = self.opened(checkpoint).map_err(Fault::Proof)?;
-        let included = verify_inclusion(index, head.size, &leaf_hash(leaf.as_bytes()), &proof, &head.root);
+    /// Checks that `proof`, a C2SP tlog-proof, has the leaf at `index`, whatever index it names itself; gives it
+    /// with the checkpoint that it leads to.
+    pub(super) fn check(&mut self, index: u64, leaf: &str, proof: &str) -> Result<(Receipt, Checkpoint), Fault> {
+        let receipt = Receipt::parse(proof).map_err(Fault::Proof)?;
+        let head = self.opened(&receipt.checkpoint).map_err(Fault::Proof)?;
+        let included = verify_inclusion(index, head.size, &leaf_hash(leaf.as_bytes()), &receipt.proof, &head.root);
         included.map_err(|error| Fault::Proof(error.into()))?;
-        Ok(head)
+        Ok((receipt, head))
     }
 
-    fn opened(&mut self, note: String) -> Result<Checkpoint, ReceiptError> {
+    fn opened(&mut self, note: &str) -> Result<Checkpoint, ReceiptError> {
         if let Some((last, head)) = &self.last
-            && *last == note
+            && last == note
         {
             return Ok(head.clone());
         }
-        let head = note::open(&note, std::slice::from_ref(self.verifier))?;
-        self.last = Some((note, head.clone()));
+        let head = note::open(note, std::slice::from_ref(self.verifier))?;
+        self.last = Some((note.to_owned(), head.clone()));
         Ok(head)
     }
 }

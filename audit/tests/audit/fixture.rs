@@ -95,9 +95,16 @@ impl Log {
     }
 
     pub(crate) fn export(&self, dir: &Path) {
+        self.export_marking(dir, &[], Uuid::nil());
+    }
+
+    /// Exports the log as it is after an erasure that left nothing of these events.
+    pub(crate) fn export_marking(&self, dir: &Path, erased: &[u64], reference: Uuid) {
         let mut exporter = Exporter::create(dir, log_key(2).verifier().clone()).unwrap();
         for (index, event) in (0..).zip(&self.events) {
-            exporter.append(index, &event.leaf, &event.disclosures, None).unwrap();
+            let (disclosures, erased): (&[String], _) =
+                if erased.contains(&index) { (&[], Some(reference)) } else { (&event.disclosures, None) };
+            exporter.append(index, &event.leaf, disclosures, erased).unwrap();
         }
         exporter.finish(&self.checkpoint()).unwrap();
     }

@@ -5,6 +5,7 @@
 
 mod cosignature;
 mod delivered;
+mod evidence;
 mod finding;
 mod fixture;
 mod hostile;

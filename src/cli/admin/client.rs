@@ -3,16 +3,31 @@
 use crate::api::{Page, PageQuery};
 use crate::cli::{Failure, output};
 use crate::config::secret_file;
+use clap::Args;
 use protocol::messages::Problem;
 use reqwest::{Certificate, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
+/// Which broker, and as whom.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Connection {
+    /// The broker's URL.
+    #[arg(long, env = "KEYFOLD_URL")]
+    url: String,
+    /// The certificate authority to trust, PEM.
+    #[arg(long, env = "KEYFOLD_CA")]
+    ca: PathBuf,
+    /// A file with the API token.
+    #[arg(long, env = "KEYFOLD_TOKEN_FILE")]
+    token_file: PathBuf,
+}
+
 /// One broker, one token, one way of printing.
-pub(super) struct Client {
+pub(in crate::cli) struct Client {
     http: reqwest::Client,
     url: String,
     token: Zeroizing<String>,
@@ -20,7 +35,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(url: &str, ca: &Path, token_file: &Path, json: bool) -> Result<Self, Failure> {
+    pub(in crate::cli) fn new(connection: &Connection, json: bool) -> Result<Self, Failure> {
+        let Connection { url, ca, token_file } = connection;
         let roots = Certificate::from_pem_bundle(&std::fs::read(ca)?)?;
         let http = reqwest::Client::builder()
             .https_only(true)
@@ -33,13 +49,21 @@ impl Client {
     }
 
     /// Posts to a path below `/v1/admin/tenants`.
-    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, ask: &impl Serialize) -> Result<T, Failure> {
+    pub(in crate::cli) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        ask: &impl Serialize,
+    ) -> Result<T, Failure> {
         let response = self.send(self.http.post(self.admin_url(path)).json(ask)).await?;
         Ok(response.json().await?)
     }
 
     /// Gets a path below `/v1/admin/tenants`.
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, Failure> {
+    pub(in crate::cli) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> Result<T, Failure> {
         let response = self.send(self.http.get(self.admin_url(path)).query(query)).await?;
         Ok(response.json().await?)
     }
@@ -47,6 +71,11 @@ impl Client {
     /// Gets the text of any path.
     pub(super) async fn text(&self, path: &str) -> Result<String, Failure> {
         Ok(self.send(self.http.get(format!("{}{path}", self.url))).await?.text().await?)
+    }
+
+    /// Gets the bytes of any path.
+    pub(in crate::cli) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        Ok(self.send(self.http.get(format!("{}{path}", self.url))).await?.bytes().await?.into())
     }
 
     /// Prints all pages of a list.

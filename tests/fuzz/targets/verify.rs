@@ -62,7 +62,7 @@ fn export(dir: &Path, events: &[[u8; 3]]) -> String {
         let event = signed(index, &event, key);
         edge.append(event.hash());
         let disclosures = if discloses { event.disclosures } else { Vec::new() };
-        exporter.append(index, &event.leaf, &disclosures).expect("a signed event is exported");
+        exporter.append(index, &event.leaf, &disclosures, None).expect("a signed event is exported");
     }
     let checkpoint = LOG_KEY.checkpoint(edge.size(), &edge.root());
     exporter.finish(&checkpoint).expect("an export ends");

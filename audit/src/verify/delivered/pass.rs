@@ -116,7 +116,7 @@ impl<'a> Pass<'a> {
 
     fn check_proof(&mut self, index: u64, shown: &Shown) -> Result<bool, Fault> {
         let Some(proof) = &shown.proof else { return Ok(false) };
-        let head = self.proofs.check(index, &shown.leaf, proof)?;
+        let (_, head) = self.proofs.check(index, &shown.leaf, proof)?;
         self.heads.learn(&head)?;
         Ok(true)
     }
