@@ -53,11 +53,7 @@ impl EvidenceReport {
 ///
 /// # Errors
 /// [`Failure`] names the first bad event.
-pub fn verify_evidence(
-    folder: &Path,
-    vkey: Option<&str>,
-    cosigners: &[Cosigner],
-) -> Result<EvidenceReport, Failure> {
+pub fn verify_evidence(folder: &Path, vkey: Option<&str>, cosigners: &[Cosigner]) -> Result<EvidenceReport, Failure> {
     let files = Files::new(folder);
     let manifest: Manifest = serde_json::from_str(&files.text(MANIFEST)?).map_err(|_| Fault::Manifest)?;
     check_files(&files, &manifest)?;

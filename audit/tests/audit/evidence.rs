@@ -240,7 +240,8 @@ fn who_was_erased_since_is_told_from_a_later_export() {
     let log = log.with(&event(Kind::SubjectErased).correlation(reference));
     let dir = TempDir::new().unwrap();
     log.export_marking(dir.path(), &[1, 5, 7, 8], reference);
-    let newer = verify_dir(dir.path(), &Options { vkey: Some(&log_key(2).vkey()), older: None, cosigners: &[] }).unwrap();
+    let newer =
+        verify_dir(dir.path(), &Options { vkey: Some(&log_key(2).vkey()), older: None, cosigners: &[] }).unwrap();
     let since = report.erased_since(&newer);
     // The evidence has no event 1, and discloses nothing of event 8.
     assert_eq!((since.len(), since[0].reference, since[0].index), (1, reference, Some(20)));
