@@ -67,27 +67,24 @@ impl Reader {
     }
 
     async fn fill(&self, batch: &mut Batch) -> Result<(), Error> {
-        let mut db = self.store.reader().await?;
-        let head = log::head(&mut db, &batch.turn.tenant).await?.ok_or(Error::NotFound)?;
+        let head = log::head(&mut *self.store.reader().await?, &batch.turn.tenant).await?.ok_or(Error::NotFound)?;
         let Range { start, end } = batch.turn.range;
         let end = end.min(head.size).min(start.saturating_add(LOOKED_AT));
         let mut room = Room::Left;
         while room == Room::Left && batch.until < end {
-            room = self.take_page(&mut db, batch, (&head, end)).await?;
+            room = self.take_page(batch, (&head, end)).await?;
         }
         batch.head = Some(head).filter(|head| head.size == batch.until);
         Ok(())
     }
 
-    async fn take_page(
-        &self,
-        db: &mut Connection,
-        batch: &mut Batch,
-        (head, end): (&Head, u64),
-    ) -> Result<Room, Error> {
+    async fn take_page(&self, batch: &mut Batch, (head, end): (&Head, u64)) -> Result<Room, Error> {
         let page = batch.until..end.min(batch.until + PAGE);
-        let leaves = log::leaves(db, &batch.turn.tenant, page.start, page.end).await?;
-        let prover = self.prover(db, head, page).await?;
+        let mut db = self.store.reader().await?;
+        let leaves = log::leaves(&mut db, &batch.turn.tenant, page.start, page.end).await?;
+        let prover = self.prover(&mut db, head, page).await?;
+        // Opening an event may read a key: whoever held on to one reader while waiting for another would block all pumps.
+        drop(db);
         for leaf in leaves {
             if leaf.index != batch.until {
                 break;
