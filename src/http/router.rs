@@ -2,13 +2,8 @@
 
 use super::operations::Health;
 use super::{
-<<<<<<< HEAD
     admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, operations, records, restores,
     rewraps, sinks,
-=======
-    admin, destructions, devices, drills, erasures, exports, import, keks, log, operations, records, restores, rewraps,
-    sinks,
->>>>>>> 6858e94 (Evidence carries cosignatures where there are any)
 };
 use crate::broker::Broker;
 use crate::error::Error;
