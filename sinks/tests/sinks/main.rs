@@ -12,6 +12,7 @@ mod otlp;
 mod s3;
 mod secops;
 mod sentinel;
+mod siem;
 mod splunk;
 mod syslog;
 mod webhook;
