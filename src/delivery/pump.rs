@@ -20,7 +20,7 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// So many refusals without anything taken in between, and the receiver is wrong, not the events.
-const REFUSED_IN_A_ROW: u32 = 100;
+const REFUSED_IN_A_ROW: u64 = 100;
 /// How long an idle sink sleeps if nobody wakes it.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -134,7 +134,8 @@ impl Pump {
             filtered: batch.filtered,
             refused: count(refused.len()),
         };
-        if done.refused > 0 && done.sent == 0 && self.feeds.refused_in_a_row(&batch.turn) >= REFUSED_IN_A_ROW {
+        let in_a_row = done.refused.saturating_add(self.feeds.refused_in_a_row(&batch.turn).into());
+        if done.refused > 0 && done.sent == 0 && in_a_row > REFUSED_IN_A_ROW {
             let setback = Setback::Pause(Outcome::from_static("refuses_everything"));
             return self.set_back(&batch.turn, batch.until, setback).await;
         }

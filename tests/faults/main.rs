@@ -8,6 +8,7 @@ mod harness;
 mod clock;
 mod crash;
 mod database;
+mod delivery;
 mod disk;
 mod findings;
 mod pkcs11;
