@@ -2,8 +2,8 @@
 
 use super::operations::Health;
 use super::{
-    admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, operations, records, restores,
-    rewraps, sinks,
+    admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, operations, records,
+    restores, rewraps, sinks,
 };
 use crate::broker::Broker;
 use crate::error::Error;

@@ -27,11 +27,11 @@ async fn killed_at_random_before_a_troubled_receiver_every_event_arrives_in_orde
     let crashes: u32 = env::var("KEYFOLD_CRASHES").map_or(12, |text| text.parse().unwrap());
     let (mut broker, receiver) = broker_and_receiver("disclose = true\ndeadline_seconds = 1").await;
     broker.tenant("beta", "bob").await;
-    let mut random = 7_u64;
     for (crash, fault) in (0..crashes).zip(troubles().into_iter().cycle()) {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        receiver.front().fail(2, fault);
-        work(&broker, Duration::from_millis(300 + (random >> 33) % 1_500)).await;
+        receiver.front().heal();
+        work(&broker, random(1_000)).await;
+        receiver.front().fail(None, fault);
+        work(&broker, random(2_500)).await;
         broker.kill();
         check_cursors(&broker, &receiver).await;
         broker.run(&[]).await;
@@ -47,6 +47,13 @@ async fn killed_at_random_before_a_troubled_receiver_every_event_arrives_in_orde
     broker.stop();
     let saved = sql(&broker, "SELECT CAST(SUM(next_index) AS TEXT) FROM cursors WHERE sink = 'hook'").await;
     assert_eq!(saved, Some(size + receiver.in_order("beta")), "a stop saves all");
+}
+
+/// Anything up to so many milliseconds.
+fn random(most: u64) -> Duration {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).unwrap();
+    Duration::from_millis(u64::from_le_bytes(bytes) % most)
 }
 
 /// Both tenants have events for so long.
