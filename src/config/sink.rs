@@ -40,6 +40,8 @@ pub struct Entry {
     pub proof: bool,
     /// For one delivery, acknowledgement included.
     pub deadline_seconds: Option<u64>,
+    /// How long an event may wait for others to go with it.
+    pub linger_seconds: Option<u64>,
     /// An event that waits longer than this raises an alarm.
     #[serde(default = "default_alarm_lag")]
     pub alarm_lag_seconds: u64,
@@ -116,6 +118,9 @@ impl Entry {
         }
         if self.disclose && self.fields.is_some() {
             return Err(ConfigError::Invalid("a sink has either `fields` or `disclose`"));
+        }
+        if self.linger_seconds.is_some_and(|linger| linger >= self.alarm_lag_seconds) {
+            return Err(ConfigError::Invalid("`sinks.linger_seconds` must be less than `alarm_lag_seconds`"));
         }
         if self.proof && self.format != Format::Native {
             return Err(ConfigError::Invalid("only the format `native` carries `proof`"));

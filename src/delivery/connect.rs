@@ -64,6 +64,11 @@ fn default_deadline(receiver: &Receiver) -> Duration {
     }
 }
 
+/// Where a batch costs something, events wait for others unless the configuration says otherwise.
+fn default_linger(receiver: &Receiver) -> Duration {
+    Duration::from_secs(if matches!(receiver, Receiver::S3(_)) { 60 } else { 0 })
+}
+
 fn outlet(entry: &Entry, sink: Box<dyn Sink>, deadline: Duration) -> Outlet {
     let terms = Terms {
         events: entry.events.clone(),
@@ -73,5 +78,6 @@ fn outlet(entry: &Entry, sink: Box<dyn Sink>, deadline: Duration) -> Outlet {
         deadline,
     };
     let alarm_lag = Duration::from_secs(entry.alarm_lag_seconds);
-    Outlet { name: entry.name.clone(), tenants: entry.tenants.clone(), terms, alarm_lag, sink }
+    let linger = entry.linger_seconds.map_or_else(|| default_linger(&entry.receiver), Duration::from_secs);
+    Outlet { name: entry.name.clone(), tenants: entry.tenants.clone(), terms, alarm_lag, linger, sink }
 }

@@ -12,7 +12,7 @@ mod watch;
 use crate::broker::Broker;
 use crate::config::Config;
 use crate::config::sink::Selector;
-use crate::feeds::SinkFeeds;
+use crate::feeds::{Linger, SinkFeeds};
 use crate::niced;
 use crate::store::{Store, StoreError};
 use audit::event::{Field, Kind};
@@ -63,6 +63,8 @@ struct Outlet {
     terms: Terms,
     /// An event that waits longer than this raises an alarm.
     alarm_lag: Duration,
+    /// An event may wait so long for others to go with it.
+    linger: Duration,
     sink: Box<dyn Sink>,
 }
 
@@ -132,8 +134,9 @@ async fn open(broker: Arc<Broker>, config: Arc<Config>) -> Result<Vec<(Pump, Wat
 }
 
 async fn prepare(broker: &Arc<Broker>, store: &Store, outlet: Outlet) -> Result<(Pump, Watch), StoreError> {
-    let Outlet { name, tenants, terms, alarm_lag, sink } = outlet;
-    let (feeds, tests) = SinkFeeds::new(name, sink.delivery(), tenants);
+    let Outlet { name, tenants, terms, alarm_lag, linger, sink } = outlet;
+    let full = u64::try_from(sink.limits().messages).unwrap_or(u64::MAX);
+    let (feeds, tests) = SinkFeeds::new(name, sink.delivery(), tenants, Linger { wait: linger, full });
     let watch = Watch { broker: broker.clone(), feeds: feeds.clone(), store: store.clone(), alarm_lag };
     watch.restore().await?;
     watch.look().await;

@@ -56,6 +56,7 @@ impl Pump {
             }
         }
         watch.look().await;
+        self.feeds.hurry();
         while self.take_turn().await {}
     }
 

@@ -1,6 +1,7 @@
 //! One log on its way to one sink. Pure: no I/O, no clock.
 
 use super::lane::{Lane, Moment, Setback, Trouble};
+use super::linger::{Linger, Lingering};
 use crate::clock::Timestamp;
 use crate::store::cursors::Cursor;
 use crate::store::replays::Replay;
@@ -90,10 +91,12 @@ pub struct Feed {
     saved: Option<Cursor>,
     /// When receivers were told how many events they must have, and up to where.
     tallied: (Option<Instant>, u64),
+    linger: Linger,
+    lingering: Lingering,
 }
 
 impl Feed {
-    pub(super) fn new(cursor: Cursor, dead: u64) -> Self {
+    pub(super) fn new(cursor: Cursor, dead: u64, linger: Linger) -> Self {
         Self {
             size: cursor.next,
             live: Lane::starting_at(cursor.next),
@@ -106,18 +109,23 @@ impl Feed {
             tallied: (None, cursor.next),
             saved: Some(cursor.clone()),
             cursor,
+            linger,
+            lingering: Lingering::default(),
         }
     }
 
     /// A log that the sink has nothing of.
-    pub(super) fn of_new(tenant: &str) -> Self {
+    pub(super) fn of_new(tenant: &str, linger: Linger) -> Self {
         let cursor = Cursor { tenant: tenant.into(), next: 0, sent: 0, filtered: 0, confirmed_at: None, paused: false };
-        Self::new(cursor, 0)
+        Self::new(cursor, 0, linger)
     }
 
     /// The log has so many events. `true` when that is more than before.
-    pub(super) fn see(&mut self, size: u64, oldest_at: Option<Timestamp>) -> bool {
+    pub(super) fn see(&mut self, size: u64, oldest_at: Option<Timestamp>, now: Instant) -> bool {
         let grown = size > self.size;
+        if grown {
+            self.lingering.grown(now);
+        }
         self.size = self.size.max(size);
         self.oldest_at = oldest_at.filter(|_| self.live.next() < self.size);
         grown
@@ -154,18 +162,23 @@ impl Feed {
     }
 
     fn live_turn(&self, now: Instant) -> Option<(Track, Range<u64>)> {
-        let wanted = self.live.next() < self.size || self.owes_checkpoint(now);
+        let wanted = self.has_batch(self.live.next(), now) || self.owes_checkpoint(now);
         (wanted && self.live.is_due(now)).then(|| (Track::Live, self.live.range(self.size)))
     }
 
+    /// Whether the events from `next` on are enough, or have waited long enough.
+    fn has_batch(&self, next: u64, now: Instant) -> bool {
+        self.lingering.is_over(self.linger, (next, self.size), now)
+    }
+
     /// What follows when a delivery up to `until` succeeds.
-    pub(super) fn turn_after(&self, track: Track, until: u64) -> Option<Range<u64>> {
-        let end = match track {
-            Track::Live => self.size,
-            Track::Replay(id) => self.replays.iter().find(|(replay, _)| replay.id == id)?.0.to,
+    pub(super) fn turn_after(&self, track: Track, until: u64, now: Instant) -> Option<Range<u64>> {
+        let (end, wanted) = match track {
+            Track::Live => (self.size, self.has_batch(until, now)),
+            Track::Replay(id) => (self.replays.iter().find(|(replay, _)| replay.id == id)?.0.to, true),
         };
         let smooth = !self.paused && self.lane(track)?.is_smooth();
-        (smooth && until < end).then_some(until..end)
+        (smooth && wanted && until < end).then_some(until..end)
     }
 
     /// When something that waits now is due.
@@ -174,12 +187,23 @@ impl Feed {
             return None;
         }
         let tally = (self.tallied.1 < self.live.next()).then(|| self.tallied.0.map(|at| at + CHECKPOINT_EVERY));
+        // A wait after a failure is the longer one.
+        let gathered = self.lingering.due(self.linger).filter(|_| self.live.trouble().is_none());
         let lanes = std::iter::once(&self.live).chain(self.replays.iter().map(|(_, lane)| lane));
-        lanes.filter_map(Lane::due).chain(tally.flatten()).min()
+        lanes.filter_map(Lane::due).chain(tally.flatten()).chain(gathered).min()
     }
 
     pub(super) fn taken(&mut self, track: Track) {
         self.replayed_last = track != Track::Live;
+        if track == Track::Live {
+            self.lingering.release(self.size);
+        }
+    }
+
+    /// Nothing waits for other events any more.
+    pub(super) fn hurry(&mut self) {
+        self.linger = Linger::default();
+        self.lingering.release(self.size);
     }
 
     /// Whether a delivery may go on: nothing has happened to its lane since it was begun.

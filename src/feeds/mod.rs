@@ -2,9 +2,11 @@
 
 mod feed;
 mod lane;
+mod linger;
 
 pub use feed::{Done, Feed, FeedState, Status, Track};
 pub use lane::{Moment, Setback, Trouble};
+pub use linger::Linger;
 
 use crate::clock::Timestamp;
 use crate::store::cursors::{Behind, Cursor};
@@ -96,6 +98,7 @@ pub struct SinkFeeds {
     /// What a delivery means.
     pub delivery: Delivery,
     tenants: Option<BTreeSet<String>>,
+    linger: Linger,
     feeds: Mutex<State>,
     tests: mpsc::Sender<Test>,
     /// Something is to be done that was not before.
@@ -114,9 +117,10 @@ impl SinkFeeds {
         name: String,
         delivery: Delivery,
         tenants: Option<BTreeSet<String>>,
+        linger: Linger,
     ) -> (Arc<Self>, mpsc::Receiver<Test>) {
         let (tests, asked) = mpsc::channel(TESTS);
-        let feeds = Self { name, delivery, tenants, feeds: Mutex::default(), tests, changed: Notify::new() };
+        let feeds = Self { name, delivery, tenants, linger, feeds: Mutex::default(), tests, changed: Notify::new() };
         (Arc::new(feeds), asked)
     }
 
@@ -130,7 +134,7 @@ impl SinkFeeds {
 
     fn with<T>(&self, tenant: &str, act: impl FnOnce(&mut Feed) -> T) -> T {
         let mut state = self.state();
-        let feed = state.feeds.entry(tenant.to_owned()).or_insert_with(|| Feed::of_new(tenant));
+        let feed = state.feeds.entry(tenant.to_owned()).or_insert_with(|| Feed::of_new(tenant, self.linger));
         act(feed)
     }
 
@@ -177,7 +181,7 @@ impl SinkFeeds {
         let mut state = self.state();
         for cursor in cursors.into_iter().filter(|cursor| self.serves(&cursor.tenant)) {
             let dead = dead.get(&cursor.tenant).copied().unwrap_or_default();
-            state.feeds.insert(cursor.tenant.clone(), Feed::new(cursor, dead));
+            state.feeds.insert(cursor.tenant.clone(), Feed::new(cursor, dead, self.linger));
         }
         for replay in replays {
             if let Some(feed) = state.feeds.get_mut(&replay.tenant) {
@@ -188,13 +192,18 @@ impl SinkFeeds {
 
     /// These logs have more than what is saved as confirmed.
     pub(crate) fn see(&self, behind: Vec<Behind>) {
-        let mut grown = false;
+        let (mut grown, now) = (false, Instant::now());
         for log in behind.into_iter().filter(|log| self.serves(&log.tenant)) {
-            grown |= self.with(&log.tenant, |feed| feed.see(log.size, log.oldest_at));
+            grown |= self.with(&log.tenant, |feed| feed.see(log.size, log.oldest_at, now));
         }
         if grown {
             self.changed.notify_one();
         }
+    }
+
+    /// Nothing waits for other events any more: there may be none.
+    pub(crate) fn hurry(&self) {
+        self.state().feeds.values_mut().for_each(Feed::hurry);
     }
 
     /// Whose turn it is; nobody's log waits while another has had two.
@@ -209,7 +218,7 @@ impl SinkFeeds {
     pub(crate) fn turn_after(&self, turn: &Turn, until: u64, now: Instant) -> Option<Turn> {
         let state = self.state();
         let same = || {
-            let range = state.feeds.get(&turn.tenant)?.turn_after(turn.track, until)?;
+            let range = state.feeds.get(&turn.tenant)?.turn_after(turn.track, until, now)?;
             Some(Turn { range, ..turn.clone() })
         };
         state.turn_but_for(now, Some(&turn.tenant)).or_else(same)

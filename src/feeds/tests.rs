@@ -1,4 +1,4 @@
-use super::{Done, Moment, Setback, SinkFeeds, Track, Turn};
+use super::{Done, Linger, Moment, Setback, SinkFeeds, Track, Turn};
 use crate::store::cursors::{Behind, Cursor};
 use crate::store::replays::Replay;
 use audit::event::Outcome;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 fn feeds() -> Arc<SinkFeeds> {
-    SinkFeeds::new("siem".into(), Delivery::Confirmed, None).0
+    SinkFeeds::new("siem".into(), Delivery::Confirmed, None, Linger::default()).0
 }
 
 fn behind(tenant: &str, size: u64) -> Behind {
@@ -181,4 +181,37 @@ fn each_change_of_lag_is_told_once() {
     let told = |now| feeds.lagging(now, limit).into_iter().map(|(_, lagging)| lagging).collect::<Vec<_>>();
     assert_eq!((told(299_000), told(301_000), told(400_000)), (vec![], vec![true], vec![]));
     assert_eq!((told(200_000), told(100_000), told(100_000)), (vec![], vec![false], vec![]));
+}
+
+#[test]
+fn events_wait_for_others_as_long_as_configured_and_no_longer_than_a_batch_takes() {
+    let linger = Linger { wait: Duration::from_secs(60), full: 100 };
+    let (feeds, now) = (SinkFeeds::new("siem".into(), Delivery::Confirmed, None, linger).0, Instant::now());
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let sent = |sent| Done { sent, ..Done::default() };
+    feeds.see(vec![behind("a", 10)]);
+    assert_eq!(feeds.turn(at(50)), None);
+    assert!(feeds.due().unwrap() >= at(60), "the pump wakes for it");
+    let turn = feeds.turn(at(61)).unwrap();
+    assert_eq!(turn.range, 0..10);
+
+    // Nobody waits twice: what failed, and what the batch had no room for, goes at once.
+    feeds.see(vec![behind("a", 20)]);
+    assert_eq!(feeds.turn_after(&turn, 10, now), None, "what came meanwhile waits for others");
+    assert!(!feeds.set_back(&turn, 10, retry(), (moment(now), u16::MAX)));
+    let again = feeds.turn(at(10)).unwrap();
+    assert_eq!(again.range, 0..10);
+    feeds.done(&again, 6, sent(6), moment(now));
+    let rest = feeds.turn(at(10)).unwrap();
+    feeds.done(&rest, rest.range.end, sent(14), moment(now));
+
+    // A batch that is full does not wait, and neither does anything at the end.
+    feeds.see(vec![behind("a", 120)]);
+    let full = feeds.turn(now).unwrap();
+    feeds.done(&full, 120, sent(100), moment(now));
+    feeds.tallied("a", now, true);
+    feeds.see(vec![behind("a", 121)]);
+    assert_eq!(feeds.turn(now), None);
+    feeds.hurry();
+    assert_eq!(feeds.turn(now).unwrap().range, 120..121);
 }

@@ -108,7 +108,7 @@ impl Sink for S3Sink {
     }
 
     fn limits(&self) -> Limits {
-        Limits { messages: 10_000, bytes: 8 * 1024 * 1024 }
+        Limits { messages: 2_048, bytes: 8 * 1024 * 1024 }
     }
 
     async fn deliver(&mut self, batch: &[Message]) -> Result<Vec<Refused>, Trouble> {

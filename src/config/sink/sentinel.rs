@@ -28,10 +28,11 @@ pub struct Sentinel {
 
 /// Who the broker is to Entra ID.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "method", deny_unknown_fields)]
 pub enum Identity {
     /// An application with a client secret.
-    ClientSecret {
+    #[serde(rename = "client_secret")]
+    Secret {
         /// The directory.
         tenant_id: String,
         /// The application.
@@ -40,7 +41,8 @@ pub enum Identity {
         secret: SecretSource,
     },
     /// An application with a certificate.
-    ClientCertificate {
+    #[serde(rename = "client_certificate")]
+    Certificate {
         /// The directory.
         tenant_id: String,
         /// The application.
@@ -51,7 +53,8 @@ pub enum Identity {
         key: SecretSource,
     },
     /// An application that trusts the issuer of a token, such as that of a Kubernetes service account.
-    WorkloadIdentity {
+    #[serde(rename = "workload_identity")]
+    Workload {
         /// The directory.
         tenant_id: String,
         /// The application.

@@ -20,14 +20,14 @@ pub(super) fn open(config: &Config, sentinel: &Sentinel) -> Result<SentinelSink,
 /// Directory, application, and how it proves itself.
 fn proof(config: &Config, identity: &Identity) -> Result<(String, String, Proof), ConfigError> {
     let (tenant_id, client_id, proof) = match identity {
-        Identity::ClientSecret { tenant_id, client_id, secret } => {
+        Identity::Secret { tenant_id, client_id, secret } => {
             (tenant_id, client_id, Proof::Secret(config.secret(secret)?))
         }
-        Identity::ClientCertificate { tenant_id, client_id, certificate, key } => {
+        Identity::Certificate { tenant_id, client_id, certificate, key } => {
             let (certificate, key) = (config.bytes(certificate)?, config.secret(key)?);
             (tenant_id, client_id, Proof::Certificate { certificate, key })
         }
-        Identity::WorkloadIdentity { tenant_id, client_id, token } => {
+        Identity::Workload { tenant_id, client_id, token } => {
             (tenant_id, client_id, Proof::TokenFile(config.secret_path(token)?))
         }
     };
