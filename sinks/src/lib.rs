@@ -8,6 +8,7 @@ mod file;
 mod format;
 mod gzip;
 pub mod https;
+pub mod kafka;
 mod message;
 pub mod otlp;
 pub mod s3;

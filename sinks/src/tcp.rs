@@ -14,7 +14,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -165,7 +165,7 @@ async fn connect_tcp(addresses: &[SocketAddr]) -> Result<TcpStream, Trouble> {
 }
 
 /// An open connection.
-pub(crate) struct Connection(pub(crate) Either<Box<TlsStream<TcpStream>>, TcpStream>);
+pub(crate) struct Connection(Either<Box<TlsStream<TcpStream>>, TcpStream>);
 
 impl Connection {
     /// Fails when the other side has closed or refused the connection, or does so within `wait`.
@@ -178,6 +178,10 @@ impl Connection {
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
         self.0.write_all(bytes).await.map_err(|error| trouble(&error))?;
         self.0.flush().await.map_err(|error| trouble(&error))
+    }
+
+    pub(crate) async fn read_exact(&mut self, bytes: &mut [u8]) -> Result<(), Trouble> {
+        self.0.read_exact(bytes).await.map(drop).map_err(|error| trouble(&error))
     }
 }
 

@@ -6,6 +6,7 @@ mod elasticsearch;
 mod file;
 mod formats;
 mod https;
+mod kafka;
 mod messages;
 mod oracle;
 mod otlp;

@@ -6,7 +6,12 @@ use std::ops::Range;
 
 /// Events of one log, whose bodies are small JSON objects with their id.
 pub(crate) fn events(range: Range<u64>) -> Vec<Message> {
-    let origin = Origin::new("broker.example/acme").unwrap();
+    events_of("broker.example/acme", range)
+}
+
+/// The same, of the log with this name.
+pub(crate) fn events_of(origin: &str, range: Range<u64>) -> Vec<Message> {
+    let origin = Origin::new(origin).unwrap();
     let message = |index: u64| Message {
         id: origin.event_id(index),
         origin: origin.clone(),

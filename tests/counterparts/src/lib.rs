@@ -5,6 +5,7 @@ pub mod azure;
 pub mod elasticsearch;
 pub mod front;
 pub mod google;
+pub mod kafka;
 pub mod rotel;
 pub mod seaweedfs;
 mod server;

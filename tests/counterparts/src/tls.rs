@@ -175,6 +175,17 @@ impl Drop for Terminator {
     }
 }
 
+/// Ends TLS before whatever listens at the address `behind`, until it is aborted. Needs a Tokio runtime.
+///
+/// # Panics
+/// When the listener cannot be used.
+#[must_use]
+pub fn forward(listener: std::net::TcpListener, config: ServerConfig, behind: String) -> JoinHandle<()> {
+    listener.set_nonblocking(true).expect("a listener can wait");
+    let listener = TcpListener::from_std(listener).expect("there is a runtime");
+    tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), behind))
+}
+
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: String) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
