@@ -172,6 +172,20 @@ fn each_fault_has_its_refusal() {
     assert!(fresh.ask(&log.request(0, 0)).is_ok());
 }
 
+#[test]
+fn a_request_altered_anywhere_is_refused() {
+    let (watch, log) = (Watch::start(), Log::of("one"));
+    watch.ask(&log.request(0, 5)).unwrap();
+    let request = log.request(5, 8).to_string();
+    for at in 0..request.len() {
+        let mut altered = request.clone().into_bytes();
+        altered[at] ^= 1;
+        let Ok(altered) = String::from_utf8(altered) else { continue };
+        assert!(watch.witness.add_checkpoint(&altered, NOW).is_err(), "byte {at}: {altered}");
+    }
+    assert!(watch.witness.add_checkpoint(&request, NOW).is_ok());
+}
+
 trait Changed {
     fn changed(self, change: impl FnOnce(&mut Self)) -> Self;
 }
@@ -185,7 +199,7 @@ impl Changed for AddCheckpoint {
 
 #[test]
 fn of_two_histories_sent_at_once_it_cosigns_one() {
-    for _ in 0..20 {
+    for _ in 0..60 {
         let watch = Arc::new(Watch::start());
         watch.ask(&Log::of("one").request(0, 3)).unwrap();
         let start = Arc::new(Barrier::new(8));
