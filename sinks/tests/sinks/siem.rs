@@ -93,12 +93,12 @@ fn messages() -> Vec<Message> {
     let quiet = Origin::new("broker.example/quiet").unwrap();
     let acme = Origin::new("broker.example/acme").unwrap();
     let mut messages = delivered(&quiet, &well());
-    messages.push(checkpoint(&quiet, messages.len() as u64, 0, ago(30_000)));
+    messages.push(checkpoint(&quiet, messages.len() as u64, 0, ago(16 * MINUTE)));
     let events = delivered(&acme, &unwell());
     let size = events.len() as u64 + 2;
     messages
         .extend(events.into_iter().filter(|event| !MISSING.iter().any(|index| event.place == Place::Event(*index))));
-    messages.push(checkpoint(&acme, size, 1, ago(20 * MINUTE)));
+    messages.push(checkpoint(&acme, size, 1, ago(21 * MINUTE)));
     // What arrives twice is counted once.
     messages.extend_from_within(3..9);
     messages
