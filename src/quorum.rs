@@ -70,6 +70,12 @@ impl Quorum {
         }
     }
 
+    /// How many witnesses must cosign.
+    #[must_use]
+    pub fn witnesses(&self) -> usize {
+        self.witnesses
+    }
+
     /// A witness has cosigned the tenant's log up to `size`.
     pub fn cosigned(&self, tenant: &str, witness: &Arc<str>, size: u64) {
         self.cosigned.send_modify(|cosigned| {

@@ -9,10 +9,11 @@ use crate::error::Error;
 use crate::store::cosignatures::{self, Cosignature};
 use crate::store::frozen_logs::{self, FrozenLog};
 use crate::store::log;
-use audit::cosignature::Cosigner;
+use audit::cosignature::{Cosigner, cosignatures as verified};
 use feed::{Fed, feed};
 use metrics::{counter, gauge};
 use std::collections::{BTreeSet, HashMap};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -42,6 +43,14 @@ pub struct Witness {
     pub client: Client,
     /// Its key.
     pub cosigner: Cosigner,
+}
+
+impl Witness {
+    /// Whether it is its key that signed: under one name there may have been another witness before.
+    fn has_signed(&self, row: &Cosignature) -> bool {
+        let note = format!("{}{}", row.checkpoint, row.line);
+        verified(&note, slice::from_ref(&self.cosigner)).is_ok_and(|signed| !signed.is_empty())
+    }
 }
 
 /// Feeds one witness until `stop`. Each log is sent once at the start, also when it has not grown: a database that was put
@@ -124,8 +133,8 @@ impl Feeder {
         let mut db = self.broker.store.reader().await?;
         if self.logs.is_empty() {
             let rows = cosignatures::of_witness(&mut db, &self.witness.name).await?;
-            let known = |row: Cosignature| (row.tenant, Log { cosigned: row.size, ..Log::default() });
-            self.logs = rows.into_iter().map(known).collect();
+            let own = rows.into_iter().filter(|row| self.witness.has_signed(row));
+            self.logs = own.map(|row| (row.tenant, Log { cosigned: row.size, ..Log::default() })).collect();
         }
         let frozen = frozen_logs::all(&mut db).await?.into_iter().map(|log| log.tenant).collect();
         let sizes = log::sizes(&mut db).await?;

@@ -24,14 +24,16 @@ pub async fn checkpoint(broker: &Broker, tenant: &str) -> Result<String, Error> 
     Ok(head(&mut *broker.store.reader().await?, tenant).await?.checkpoint)
 }
 
-/// The checkpoint that most witnesses have cosigned, the newest of those, with their cosignatures.
+/// The newest checkpoint that a quorum of witnesses has cosigned, or where none has, the newest that any has; with the
+/// cosignatures.
 pub async fn witnessed(broker: &Broker, tenant: &str) -> Result<String, Error> {
     let rows = cosignatures::of_tenant(&mut *broker.store.reader().await?, tenant).await?;
-    // Largest first; of several with as many cosignatures, `max_by_key` gives the last.
-    let sizes = rows.chunk_by(|one, other| one.checkpoint == other.checkpoint).rev();
-    let most = sizes.max_by_key(|of_one_size| of_one_size.len()).ok_or(Error::NotFound)?;
-    let lines = most.iter().map(|cosignature| cosignature.line.as_str());
-    Ok(most.iter().take(1).map(|first| first.checkpoint.as_str()).chain(lines).collect())
+    // Largest first.
+    let mut checkpoints = rows.chunk_by(|one, other| one.checkpoint == other.checkpoint);
+    let newest = checkpoints.clone().next().ok_or(Error::NotFound)?;
+    let best = checkpoints.find(|cosigned| cosigned.len() >= broker.quorum.witnesses()).unwrap_or(newest);
+    let lines = best.iter().map(|cosignature| cosignature.line.as_str());
+    Ok(best.iter().take(1).map(|first| first.checkpoint.as_str()).chain(lines).collect())
 }
 
 /// Lets a frozen log take events again; the event says who wanted it, and why. Gives its index.

@@ -69,14 +69,12 @@ async fn a_witness_killed_between_its_memory_and_its_answer_has_not_forgotten() 
     for (sync, remembers) in [(1, false), (2, true)] {
         let (broker, vkey, mut watch) = watched().await;
         let before = watch.remembered();
-        watch.kill();
-        let inject = format!("inject=fsync:signal=SIGKILL:when={sync}");
-        watch.run(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", &inject]).await;
+        watch.kill_at(sync).await;
         broker.admin_ok(&format!("/{TENANT}/users"), json!({"id": "bob"})).await;
         until("the witness dies", async || watch.has_ended()).await;
         assert_eq!(watch.remembered() > before, remembers, "sync {sync}");
         watch.kill();
-        watch.run(&[]).await;
+        watch.run().await;
         let witnessed = until_witnessed(&broker, &vkey).await;
         assert_eq!(watch.remembered(), crate::watch::size(&witnessed));
         assert_eq!(metric(&broker, "keyfold_log_frozen").await, None, "{}", broker.log());
@@ -107,7 +105,7 @@ async fn a_witness_that_has_lost_its_folder_is_noticed_and_never_starts_without_
     let refused = keyfold(&["witness", "serve", "--config", watch.path("witness.toml").to_str().unwrap()]);
     assert!(!refused.status.success() && text(&refused.stderr).contains("folder cannot be used"));
     fs::create_dir(watch.path("state")).unwrap();
-    watch.run(&[]).await;
+    watch.run().await;
     broker.admin_ok(&format!("/{TENANT}/users"), json!({"id": "bob"})).await;
     until_witnessed(&broker, &vkey).await;
     let forgotten = "keyfold_witness_requests_total{witness=\"own\",outcome=\"forgotten\"} ";

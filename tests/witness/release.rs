@@ -46,7 +46,7 @@ async fn a_witnessed_release_waits_for_the_witness_and_fails_without_unwrapping(
     broker.stop();
     without_witnesses(&broker);
     configure(&broker, &(watch.entry() + WITNESSED));
-    watch.run(&[]).await;
+    watch.run().await;
     broker.run(&[]).await;
     let answer = device.release(&opened).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -56,6 +56,34 @@ async fn a_witnessed_release_waits_for_the_witness_and_fails_without_unwrapping(
     // Fetched again, it is again the witness that must have seen it.
     watch.kill();
     assert_eq!(device.release(&opened).await.code(), "witness_unavailable");
+}
+
+/// Of several releases one after the other.
+async fn median_release(broker: &Broker, kind: &str) -> Duration {
+    let device = Raw::enrol(broker, TENANT, "alice").await;
+    let mut times = Vec::new();
+    for generation in 1..=11 {
+        device.backup(kind, generation, b"key").await;
+        let (opened, _) = device.open(kind).await;
+        let started = Instant::now();
+        assert_eq!(device.release(&opened).await.status, 200);
+        times.push(started.elapsed());
+        assert_eq!(device.acknowledge(&opened).await.status, 204);
+    }
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_a_release_waits_for_is_sent_at_once() {
+    let (mut broker, _, _watch) = watched().await;
+    let durable = median_release(&broker, "durable").await;
+    broker.stop();
+    configure(&broker, WITNESSED);
+    broker.run(&[]).await;
+    let witnessed = median_release(&broker, "witnessed").await;
+    eprintln!("median release: durable {durable:?}, witnessed {witnessed:?}");
+    assert!(witnessed < durable + Duration::from_millis(700), "less than the second between two checkpoints");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +118,7 @@ async fn a_quorum_is_as_many_witnesses_as_it_says() {
     broker.run(&[]).await;
     let (device, opened) = restore(&broker, 1).await;
     assert_eq!(device.release(&opened).await.code(), "witness_unavailable", "one of two");
-    other.run(&[]).await;
+    other.run().await;
     let deadline = Instant::now() + Duration::from_secs(10);
     while device.release(&opened).await.status != 200 {
         assert!(Instant::now() < deadline, "{}", broker.log());

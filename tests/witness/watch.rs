@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) struct Watch {
     folder: TempDir,
     process: Option<Child>,
+    tracer: Option<Child>,
     pub(crate) port: u16,
     pub(crate) vkey: String,
 }
@@ -22,7 +23,7 @@ impl Watch {
     /// A witness of the logs of these verifier keys, ready.
     pub(crate) async fn start(logs: &[&str]) -> Self {
         let mut watch = Self::prepared(logs);
-        watch.run(&[]).await;
+        watch.run().await;
         watch
     }
 
@@ -43,18 +44,15 @@ impl Watch {
             if logs.is_empty() { "logs = []\n" } else { "" }
         );
         fs::write(folder.path().join("witness.toml"), config).unwrap();
-        Self { vkey: text(&made.stdout).trim().into(), folder, process: None, port }
+        Self { vkey: text(&made.stdout).trim().into(), folder, process: None, tracer: None, port }
     }
 
-    /// Runs the program, under `wrapper` where there is one, and waits until it answers.
-    pub(crate) async fn run(&mut self, wrapper: &[&str]) {
-        let config = self.path("witness.toml");
-        let words =
-            [wrapper, &[KEYFOLD, "witness", "serve", "--json-logs", "--config", config.to_str().unwrap()]].concat();
+    /// Runs the program, and waits until it answers.
+    pub(crate) async fn run(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).stdout(Stdio::null()).stderr(log);
-        self.process = Some(command.spawn().unwrap());
+        let mut command = Command::new(KEYFOLD);
+        command.args(["witness", "serve", "--json-logs", "--config"]).arg(self.path("witness.toml"));
+        self.process = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         until("the witness is ready", async || {
             self.http().get(self.url("/healthz")).send().await.is_ok_and(|answer| answer.status().is_success())
         })
@@ -67,6 +65,28 @@ impl Watch {
             let _ended = process.kill();
             process.wait().unwrap();
         }
+        // It ends with the process that it watches.
+        if let Some(mut tracer) = self.tracer.take() {
+            tracer.wait().unwrap();
+        }
+    }
+
+    /// Has the process killed when it begins its `fsync`th sync from now.
+    pub(crate) async fn kill_at(&mut self, fsync: u32) {
+        let pid = self.process.as_ref().unwrap().id().to_string();
+        let inject = format!("inject=fsync:signal=SIGKILL:when={fsync}");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", &inject, "-p", &pid]);
+        self.tracer = Some(strace.stderr(Stdio::null()).spawn().unwrap());
+        let untraced = |thread: PathBuf| {
+            let status = fs::read_to_string(thread.join("status")).unwrap_or_default();
+            status.contains("TracerPid:\t0\n")
+        };
+        until("all threads are watched", async || {
+            let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+            !threads.map(|thread| thread.unwrap().path()).any(untraced)
+        })
+        .await;
     }
 
     /// Whether the process has ended by itself.
