@@ -1,5 +1,6 @@
-//! Delivery to a receiver that is in every trouble, and with the broker killed meanwhile.
+//! Delivery to receivers that are in every trouble, and with the broker killed meanwhile.
 
+mod clouds;
 mod crash;
 mod operators;
 mod receiver;
