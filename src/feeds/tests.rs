@@ -146,7 +146,7 @@ fn a_replay_takes_turns_with_what_happens_and_counts_nothing_twice() {
     feeds.replay(replay.clone());
     let (first, second) = (feeds.turn(now).unwrap(), feeds.turn(now).unwrap());
     assert_eq!((first.track, first.range.clone()), (Track::Replay(replay.id), 10..20));
-    assert_eq!((second.track, second.range.clone()), (Track::Live, 100..200));
+    assert_eq!((second.track, second.range), (Track::Live, 100..200));
     feeds.count_dead(&first, 1);
     feeds.done(&first, 20, Done { sent: 9, filtered: 1, refused: 0 }, moment(now));
     let status = feeds.status("a");
