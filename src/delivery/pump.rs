@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 /// So many refusals without anything taken in between, and the receiver is wrong, not the events.
 const REFUSED_IN_A_ROW: u64 = 100;
-/// How long an idle sink sleeps if nobody wakes it.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long an idle sink sleeps if nobody wakes it: at least, and at most.
+const IDLE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(60));
 
 /// A batch that is being read.
 type Reading = JoinHandle<Result<Batch, (Turn, Setback)>>;
@@ -61,7 +61,8 @@ impl Pump {
     }
 
     async fn idle(&mut self, stop: &CancellationToken) {
-        let due = self.feeds.due().unwrap_or_else(|| Instant::now() + IDLE);
+        let (soonest, latest) = (Instant::now() + IDLE.0, Instant::now() + IDLE.1);
+        let due = self.feeds.due().unwrap_or(latest).max(soonest);
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.feeds.changed.notified() => {}

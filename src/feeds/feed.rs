@@ -186,11 +186,15 @@ impl Feed {
         if self.paused {
             return None;
         }
-        let tally = (self.tallied.1 < self.live.next()).then(|| self.tallied.0.map(|at| at + CHECKPOINT_EVERY));
-        // A wait after a failure is the longer one.
-        let gathered = self.lingering.due(self.linger).filter(|_| self.live.trouble().is_none());
-        let lanes = std::iter::once(&self.live).chain(self.replays.iter().map(|(_, lane)| lane));
-        lanes.filter_map(Lane::due).chain(tally.flatten()).chain(gathered).min()
+        let owes = self.tallied.1 < self.live.next();
+        let tally = self.tallied.0.filter(|_| owes).map(|at| at + CHECKPOINT_EVERY);
+        let live = match self.live.due() {
+            // A wait after a failure is the longer one.
+            Some(due) => Some(due).filter(|_| owes || self.live.next() < self.size),
+            None => tally.into_iter().chain(self.lingering.due(self.linger)).min(),
+        };
+        let replays = self.replays.iter().filter(|(replay, lane)| lane.next() < replay.to);
+        replays.filter_map(|(_, lane)| lane.due()).chain(live).min()
     }
 
     pub(super) fn taken(&mut self, track: Track) {

@@ -215,3 +215,19 @@ fn events_wait_for_others_as_long_as_configured_and_no_longer_than_a_batch_takes
     feeds.hurry();
     assert_eq!(feeds.turn(now).unwrap().range, 120..121);
 }
+
+#[test]
+fn nothing_is_due_before_it_can_be_done() {
+    let (feeds, now) = (feeds(), Instant::now());
+    feeds.see(vec![behind("a", 10)]);
+    let turn = feeds.turn(now).unwrap();
+    feeds.done(&turn, 5, Done { sent: 5, ..Done::default() }, moment(now));
+    feeds.tallied("a", now, true);
+    feeds.done(&turn, 6, Done { sent: 1, ..Done::default() }, moment(now));
+    let later = now + Duration::from_secs(90);
+    feeds.set_back(&turn, 10, Setback::Pause(Outcome::from_static("unauthorized")), (moment(later), 0));
+    assert_eq!(feeds.due().unwrap() - later, Duration::from_secs(300), "the checkpoint that is owed waits too");
+    feeds.skip_to("a", 10);
+    feeds.tallied("a", later, true);
+    assert!(feeds.turn(later).is_none() && feeds.due().is_none(), "nothing is left to be done");
+}
