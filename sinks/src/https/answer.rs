@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
 /// As long as answers are for which nothing else is known.
-pub const MAX_ANSWER: usize = 64 * 1024;
+pub(crate) const MAX_ANSWER: usize = 64 * 1024;
 /// The longest wait that a receiver may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 /// As much of an answer as is worth a line of a journal.
@@ -14,13 +14,13 @@ const SHOWN: usize = 512;
 
 /// What a receiver answered.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Of any kind.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// As they came.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Cut off where it was longer than expected.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
@@ -28,7 +28,7 @@ impl Answer {
     ///
     /// # Errors
     /// What any other status means, where the receiver's protocol does not say otherwise.
-    pub fn accepted(self) -> Result<Self, Trouble> {
+    pub(crate) fn accepted(self) -> Result<Self, Trouble> {
         if self.status.is_success() {
             return Ok(self);
         }
@@ -54,7 +54,7 @@ impl Answer {
 
     /// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date, of which a past one is no wait. An hour at most.
     #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         let wait = match text.parse() {
             Ok(seconds) => Duration::from_secs(seconds),

@@ -17,14 +17,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends to public addresses and those allowed, and nowhere else. No redirects, proxies or retries.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     guard: Guard,
 }
 
 impl Client {
     /// Makes no call yet.
-    pub fn new(connection: &Connection) -> Result<Self, ConnectError> {
+    pub(crate) fn new(connection: &Connection) -> Result<Self, ConnectError> {
         Self::with_names(connection, SystemNames)
     }
 
@@ -51,19 +51,19 @@ impl Client {
     }
 
     /// An address that [`Client::send`] may send to, as far as can be said before its name is resolved.
-    pub fn address(&self, text: &str) -> Result<Url, AddressError> {
+    pub(crate) fn address(&self, text: &str) -> Result<Url, AddressError> {
         let url = Url::parse(text).map_err(|_| AddressError::NoUrl)?;
         self.guard.check(&url)?;
         Ok(url)
     }
 
     /// A request to be sent by [`Client::send`].
-    pub fn post(&self, url: Url) -> RequestBuilder {
+    pub(crate) fn post(&self, url: Url) -> RequestBuilder {
         self.http.post(url)
     }
 
     /// A request to be sent by [`Client::send`].
-    pub fn put(&self, url: Url) -> RequestBuilder {
+    pub(crate) fn put(&self, url: Url) -> RequestBuilder {
         self.http.put(url)
     }
 
@@ -71,7 +71,7 @@ impl Client {
     ///
     /// # Errors
     /// There is no whole answer: [`Trouble::Retry`] or, where that would change nothing, [`Trouble::Paused`].
-    pub async fn send(&self, request: RequestBuilder, max_answer: usize) -> Result<Answer, Trouble> {
+    pub(crate) async fn send(&self, request: RequestBuilder, max_answer: usize) -> Result<Answer, Trouble> {
         let request = request.build().map_err(unanswered)?;
         self.guard.check(request.url()).map_err(|_| Trouble::Paused(PauseReason::Forbidden))?;
         let response = self.http.execute(request).await.map_err(unanswered)?;
@@ -85,7 +85,7 @@ impl Client {
 ///
 /// # Errors
 /// The secret has bytes that no header can carry.
-pub fn credential(scheme: &str, secret: &Secret) -> Result<HeaderValue, ConnectError> {
+pub(crate) fn credential(scheme: &str, secret: &Secret) -> Result<HeaderValue, ConnectError> {
     let mut text = Zeroizing::new(Vec::with_capacity(scheme.len() + 1 + secret.len()));
     text.extend_from_slice(scheme.as_bytes());
     if !scheme.is_empty() {

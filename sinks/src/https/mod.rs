@@ -5,8 +5,8 @@ mod client;
 mod guard;
 mod special;
 
-pub use answer::{Answer, MAX_ANSWER};
-pub use client::{Client, credential};
+pub(crate) use answer::{Answer, MAX_ANSWER};
+pub(crate) use client::{Client, credential};
 pub use guard::AddressError;
 /// A network in CIDR notation, such as `10.20.0.0/16` or `fd12:3456::/32`.
 pub use ipnet::IpNet as Network;
