@@ -1,9 +1,9 @@
 //! ArcSight Common Event Format, version 0.
 
-use super::claims::{actor, address};
+use super::claims::{actor, address, outcome};
 use super::{Source, Tally};
 use crate::{Message, Severity};
-use audit::event::{Event, Field, Outcome};
+use audit::event::{Event, Field};
 use std::fmt::Display;
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ pub(super) fn event(message: &Message, source: &Source<'_>) -> Vec<u8> {
     let text = |field| event.text(field);
     let mut line = Line::new(message);
     line.labelled("cn1", "index", Some(source.index));
-    line.add("outcome", if event.outcome == Outcome::OK { "success" } else { "failure" });
+    line.some("outcome", outcome(event));
     line.add("reason", event.outcome.as_str());
     line.some("suser", actor(event));
     line.some("duser", text(Field::Actor).and(text(Field::User)));

@@ -79,6 +79,12 @@ pub(super) fn actor(event: &Event) -> Option<&str> {
     event.text(Field::Actor).or(event.text(Field::User))
 }
 
+/// `success` or `failure`; a finding is neither, its reason code is the rule.
+pub(super) fn outcome(event: &Event) -> Option<&'static str> {
+    let outcome = if event.outcome == Outcome::OK { "success" } else { "failure" };
+    Some(outcome).filter(|_| event.kind != Kind::FindingRaised)
+}
+
 /// The address it came from, where the text is one. Receivers refuse others in a field for addresses.
 pub(super) fn address(event: &Event) -> Option<IpAddr> {
     event.text(Field::Ip)?.parse().ok()

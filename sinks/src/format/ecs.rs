@@ -1,10 +1,10 @@
 //! Elastic Common Schema 8.11.
 
-use super::claims::{Claims, Counts, Test, actor, address, summary};
+use super::claims::{Claims, Counts, Test, actor, address, outcome, summary};
 use super::{Source, Tally, cef, json};
 use crate::Message;
 use crate::taxonomy::{Action, Object, Taxonomy};
-use audit::event::{Field, Outcome};
+use audit::event::Field;
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -14,13 +14,13 @@ pub(super) fn event(message: &Message, source: &Source<'_>) -> Vec<u8> {
     let event = &source.opened.event;
     let taxonomy = Taxonomy::of(event.kind);
     let text = |field| event.text(field);
-    let succeeded = event.outcome == Outcome::OK;
+    let outcome = outcome(event);
     let mut document = Document::new(message, summary(event), Claims::of(source));
     document.event.kind = if taxonomy.object == Object::Finding { "alert" } else { "event" };
     document.event.category = [category(taxonomy.object)];
     document.event.r#type = [event_type(taxonomy)];
-    document.event.outcome = Some(if succeeded { "success" } else { "failure" });
-    document.event.reason = Some(event.outcome.as_str()).filter(|_| !succeeded);
+    document.event.outcome = outcome;
+    document.event.reason = Some(event.outcome.as_str()).filter(|_| outcome == Some("failure"));
     document.event.sequence = Some(source.index);
     let target = text(Field::Actor).and(text(Field::User)).map(|id| Id { id });
     let related = [text(Field::Actor), text(Field::User)].into_iter().flatten().collect();

@@ -207,3 +207,14 @@ fn a_refusal_is_never_merely_informational() {
         assert!(Severity::of(&Event::new(*kind, Outcome::from_static("x"))) >= Severity::Low, "{kind}");
     }
 }
+
+#[test]
+fn a_finding_is_an_alert_and_no_failure() {
+    let event = Event::new(Kind::FindingRaised, Outcome::from_static("dormant_record"));
+    let body = |format| serde_json::from_slice::<Value>(&Signed::new(3, &event, true).as_message(format).body).unwrap();
+    let ecs = body(Format::Ecs);
+    assert_eq!((&ecs["event"]["kind"], &ecs["rule"]["id"]), (&json!("alert"), &json!("dormant_record")));
+    assert_eq!((&ecs["event"]["outcome"], &ecs["event"]["reason"]), (&Value::Null, &Value::Null));
+    let ocsf = body(Format::Ocsf);
+    assert_eq!((&ocsf["status_id"], &ocsf["finding_info"]["analytic"]["uid"]), (&json!(1), &json!("dormant_record")));
+}
