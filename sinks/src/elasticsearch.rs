@@ -96,7 +96,7 @@ impl Sink for ElasticsearchSink {
     }
 
     fn limits(&self) -> Limits {
-        Limits { messages: 2_048, bytes: 8 * 1024 * 1024 }
+        Limits { messages: 2_048, bytes: 4 * 1024 * 1024 }
     }
 
     async fn deliver(&mut self, batch: &[Message]) -> Result<Vec<Refused>, Trouble> {

@@ -17,6 +17,7 @@ mod proxy;
 mod rewrap;
 mod rooms;
 mod root;
+mod siem;
 mod sinks;
 mod slow;
 mod software;
