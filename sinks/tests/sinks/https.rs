@@ -128,8 +128,16 @@ impl Trial<'_> {
         assert_eq!(tls.front().requests(), 0);
 
         let mutual = Terminator::start(authority.mutual_server(), Front::before(&self.upstream).await).await;
-        let delivered = (self.open)(mutual.url(), connection(authority.pem())).deliver(&batch).await;
+        // With TLS 1.3 a client is refused after its handshake: HTTP may see the end before the reason. It comes in the end.
+        let mut unknown = (self.open)(mutual.url(), connection(authority.pem()));
+        let mut delivered = unknown.deliver(&batch).await;
+        for _ in 0..20 {
+            if delivered == (Err(Trouble::Retry { after: None })) {
+                delivered = unknown.deliver(&batch).await;
+            }
+        }
         assert_eq!(delivered, untrusted);
+        assert_eq!(mutual.front().requests(), 0);
         let mut known = connection(authority.pem());
         known.identity_pem = Some(Secret::copied_from(authority.client_pem().as_bytes()));
         assert_eq!((self.open)(mutual.url(), known).deliver(&batch).await, Ok(vec![]));
