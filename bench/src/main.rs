@@ -2,11 +2,14 @@
 //! `keyfold-bench providers [seconds [part]]`: restores through each provider against its own rate (`rates`), beside a
 //! provider that fails (`neighbours`), and while records move (`rewrap`), with loads of so long.
 //!
+//! `keyfold-bench delivery [events [seconds]]`: how fast a log of so many events is delivered, and what restores feel of it.
+//!
 //! `KEYFOLD_BIN` names the broker's program (`target/release/keyfold` otherwise), `KEYFOLD_BAO` OpenBao's. Databases and
 //! results are below `target/bench/`, whose disk is the one measured. `full` adds a database of a million records.
 
 mod bao;
 mod broker;
+mod delivery;
 mod device;
 mod devices;
 mod fill;
@@ -29,6 +32,10 @@ use std::{env, fs};
 
 /// Of a load on a provider, where nothing else is asked for.
 const SECONDS: u64 = 6;
+
+/// Events to deliver, and seconds of restores beside them, where nothing else is asked for.
+const EVENTS: u64 = 1_000_000;
+const DELIVERY_SECONDS: u64 = 20;
 
 /// The bench could not be run to its end.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -55,7 +62,10 @@ async fn run() -> Result<(), Failure> {
             let part = Part::named(part).ok_or("the parts are `rates`, `neighbours` and `rewrap`")?;
             providers(&[part], seconds.parse()?).await
         }
-        [..] => Err("usage: keyfold-bench [full | providers [seconds [part]]]".into()),
+        ["delivery"] => deliveries(EVENTS, DELIVERY_SECONDS).await,
+        ["delivery", events] => deliveries(events.parse()?, DELIVERY_SECONDS).await,
+        ["delivery", events, seconds] => deliveries(events.parse()?, seconds.parse()?).await,
+        [..] => Err("usage: keyfold-bench [full | providers [seconds [part]] | delivery [events [seconds]]]".into()),
     }
 }
 
@@ -72,6 +82,14 @@ async fn providers(parts: &[Part], seconds: u64) -> Result<(), Failure> {
     let machine = Machine::look(&installation.folder)?;
     say(&machine.to_string())?;
     let path = rooms::measure(parts, installation, bao::program(), machine, seconds).await?;
+    say(&format!("written to {}", path.display()))
+}
+
+async fn deliveries(events: u64, seconds: u64) -> Result<(), Failure> {
+    let installation = installation()?;
+    let machine = Machine::look(&installation.folder)?;
+    say(&machine.to_string())?;
+    let path = delivery::measure(installation, machine, (events, seconds)).await?;
     say(&format!("written to {}", path.display()))
 }
 

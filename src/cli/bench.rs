@@ -14,7 +14,8 @@ use protocol::jws::DeviceKey;
 use protocol::messages::Enrol;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -34,12 +35,20 @@ pub struct Bench {
     /// For how long.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Measure nothing: the folder is that of a broker which does not run, and its new tenant `bench` gets a log of at
+    /// least so many events.
+    #[arg(long, conflicts_with = "seconds")]
+    fill: Option<u64>,
 }
 
 impl Bench {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let folder = self.folder.join(format!("keyfold-bench-{}", std::process::id()));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        if let Some(events) = self.fill {
+            let leaves = runtime.block_on(fill(&self.folder, events))?;
+            return output::line(&format!("{leaves} events"));
+        }
+        let folder = self.folder.join(format!("keyfold-bench-{}", std::process::id()));
         let measured = runtime.block_on(measure(&folder, Duration::from_secs(self.seconds)));
         std::fs::remove_dir_all(&folder)?;
         output::line(&format!("{:.0} durable leaves per second", measured?))
@@ -48,19 +57,31 @@ impl Bench {
 
 async fn measure(folder: &Path, time: Duration) -> Result<f64, Failure> {
     Init::local(folder.into()).make()?;
+    // The clock starts with the first answer, when everybody asks.
+    let started = OnceLock::new();
+    let leaves = ask_all(folder, move || started.get_or_init(Instant::now).elapsed() < time).await?;
+    Ok(f64::from(leaves) / time.as_secs_f64())
+}
+
+async fn fill(folder: &Path, events: u64) -> Result<u32, Failure> {
+    let done = AtomicU64::new(0);
+    ask_all(folder, move || done.fetch_add(1, Ordering::Relaxed) < events).await
+}
+
+/// Has all devices ask as long as an answer still counts; gives how many did.
+async fn ask_all(folder: &Path, counts: impl Fn() -> bool + Send + Sync + 'static) -> Result<u32, Failure> {
     let (broker, committer) = serve::open(&Config::read(&folder.join("keyfold.toml"))?, Handle::current()).await?;
-    let devices = devices(&broker).await?;
-    let until = Instant::now() + time;
+    let (devices, counts) = (devices(&broker).await?, Arc::new(counts));
     let mut asking = JoinSet::new();
     for device in devices.iter().cycle().take(DEVICES * WAITING) {
-        asking.spawn(ask(broker.clone(), device.clone(), until));
+        asking.spawn(ask(broker.clone(), device.clone(), counts.clone()));
     }
     let mut leaves = 0_u32;
     while let Some(asked) = asking.join_next().await {
         leaves += asked??;
     }
     serve::close(broker, committer).await;
-    Ok(f64::from(leaves) / time.as_secs_f64())
+    Ok(leaves)
 }
 
 /// Enrolled devices, each of a user of its own.
@@ -84,8 +105,8 @@ async fn devices(broker: &Broker) -> Result<Vec<Principal>, Failure> {
     Ok(devices)
 }
 
-/// One request after the other; gives how many were durable in time.
-async fn ask(broker: Arc<Broker>, asker: Principal, until: Instant) -> Result<u32, Error> {
+/// One request after the other; gives how many of the answers counted.
+async fn ask(broker: Arc<Broker>, asker: Principal, counts: Arc<impl Fn() -> bool>) -> Result<u32, Error> {
     let mut leaves = 0;
     loop {
         let now = broker.clock.now();
@@ -104,7 +125,7 @@ async fn ask(broker: Arc<Broker>, asker: Principal, until: Instant) -> Result<u3
             subject: asker.user.clone(),
         };
         broker.committer.commit(proposal).await?;
-        if Instant::now() >= until {
+        if !counts() {
             return Ok(leaves);
         }
         leaves += 1;

@@ -100,7 +100,9 @@ async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Fail
     background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
     let interval = Duration::from_secs(config.times.kek_test_seconds.max(1));
     background.push(tokio::spawn(keks::health::watch(broker.clone(), interval, stop.clone())));
-    background.push(findings::start(broker.clone(), stop.clone()).await?);
+    if broker.findings.running().next().is_some() {
+        background.push(findings::start(broker.clone(), stop.clone()).await?);
+    }
     let config = Arc::new(config);
     let delivery = Delivery::start(broker.clone(), config.clone()).await?;
     for witness in witnesses(&config)? {

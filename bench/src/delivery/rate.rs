@@ -1,0 +1,84 @@
+//! How fast a whole log goes to each kind of receiver, and through the rules of findings.
+
+use super::receiver::{Manner, Receiver};
+use super::report::{Delivered, Report};
+use super::scene::{Scene, without_findings};
+use crate::Failure;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// The sink's name.
+const SINK: &str = "measured";
+/// From one look to the next.
+const LOOK: Duration = Duration::from_millis(250);
+/// Without any progress for so long, it is given up.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// One after the other.
+pub async fn all(scene: Scene, report: &mut Report) -> Result<Scene, Failure> {
+    let file =
+        format!("\n[[sinks]]\ntype = \"file\"\nname = \"{SINK}\"\npath = \"delivered.ndjson\"\nmax_mib = 4096\n");
+    let webhook = Receiver::start(&scene.broker.path(""), Manner::Takes).await?;
+    let receivers = [("file", file), ("webhook", webhook.section(SINK))];
+    let mut scene = scene;
+    for (receiver, section) in receivers {
+        scene = scene.with(&(without_findings() + &section)).await?;
+        report.delivered(delivery(&scene, receiver, Progress::Delivered).await?)?;
+    }
+    scene = scene.with("").await?;
+    report.delivered(delivery(&scene, "findings", Progress::LookedAt).await?)?;
+    Ok(scene)
+}
+
+/// Which metric tells how far it is.
+#[derive(Debug, Clone, Copy)]
+enum Progress {
+    /// Events that the receiver took.
+    Delivered,
+    /// Events that rules have not looked at.
+    LookedAt,
+}
+
+async fn delivery(scene: &Scene, receiver: &'static str, progress: Progress) -> Result<Delivered, Failure> {
+    let mut metrics = scene.metrics().await?;
+    let all = scene.events as f64;
+    let (mut looks, mut resident_mib) = (Vec::new(), Vec::new());
+    let mut moved = (0.0, Instant::now());
+    loop {
+        let done = match progress {
+            Progress::Delivered => metrics.value(&format!("keyfold_sink_delivered_total{{sink=\"{SINK}\"}}")).await?,
+            // Before its first look the task knows of no lag.
+            Progress::LookedAt => {
+                let lag = metrics.value("keyfold_findings_lag_events").await?;
+                if looks.is_empty() && lag == 0.0 { 0.0 } else { (all - lag).max(0.0) }
+            }
+        };
+        if done > 0.0 {
+            looks.push((Instant::now(), done));
+        }
+        resident_mib.push(scene.broker.server.resident_mib()?);
+        if done >= all {
+            break;
+        }
+        if done > moved.0 {
+            moved = (done, Instant::now());
+        } else if moved.1.elapsed() > STUCK {
+            return Err(format!("{receiver} stops at {done} of {all} events").into());
+        }
+        sleep(LOOK).await;
+    }
+    Ok(Delivered { receiver, per_second: slope(&looks), resident_mib: thinned(&resident_mib) })
+}
+
+/// Between the first and the last look that saw progress.
+fn slope(looks: &[(Instant, f64)]) -> f64 {
+    match (looks.first(), looks.last()) {
+        (Some(first), Some(last)) if last.0 > first.0 => (last.1 - first.1) / (last.0 - first.0).as_secs_f64(),
+        _ => f64::NAN,
+    }
+}
+
+/// At most some twenty figures, evenly spaced.
+fn thinned(figures: &[f64]) -> Vec<f64> {
+    figures.iter().step_by(figures.len().div_ceil(20).max(1)).copied().collect()
+}
