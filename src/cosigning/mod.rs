@@ -117,7 +117,10 @@ impl Feeder {
             }
             let Some(done) = under_way.join_next().await else { break };
             let Ok((tenant, fed)) = done else { continue };
-            cosigned.extend(self.take(&tenant, fed?).await?);
+            match fed {
+                Ok(fed) => cosigned.extend(self.take(&tenant, fed).await?),
+                Err(error) => self.unreadable(&tenant, &error),
+            }
             if self.pause.is_some() {
                 due.by_ref().for_each(drop);
             }
@@ -174,6 +177,14 @@ impl Feeder {
                 Ok(None)
             }
         }
+    }
+
+    /// A log that cannot be read or proven waits by itself: the others go on.
+    fn unreadable(&mut self, tenant: &str, error: &Error) {
+        self.count("unreadable");
+        self.logs.entry(tenant.to_owned()).or_default().not_before = Some(Instant::now() + RETRY.1);
+        let (witness, error) = (&self.witness.name, error as &dyn std::error::Error);
+        tracing::error!(%witness, tenant, error, "a log cannot be sent to a witness");
     }
 
     fn cosigned(&mut self, cosignature: Cosignature) -> Cosignature {

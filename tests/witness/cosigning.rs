@@ -111,3 +111,23 @@ async fn a_witness_that_has_lost_its_folder_is_noticed_and_never_starts_without_
     let forgotten = "keyfold_witness_requests_total{witness=\"own\",outcome=\"forgotten\"} ";
     assert_eq!(metric(&broker, forgotten).await, Some(1.0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_proven_keeps_back_no_other() {
+    let (mut broker, vkey) = broker().await;
+    let other = broker.tenant("aaa", "carol").await;
+    let watch = Watch::start(&[&vkey, &other]).await;
+    broker.stop();
+    configure(&broker, &watch.entry());
+    broker.run(&[]).await;
+    until_witnessed(&broker, &vkey).await;
+    broker.stop();
+    // The leaves that a proof from any earlier size needs; the tenant comes first in every round.
+    broker.sql("DELETE FROM leaves WHERE tenant = 'aaa'").await;
+    broker.sql("UPDATE log_heads SET size = size + 1 WHERE tenant = 'aaa'").await;
+    broker.run(&[]).await;
+    broker.admin_ok(&format!("/{TENANT}/users"), json!({"id": "bob"})).await;
+    until_witnessed(&broker, &vkey).await;
+    let unreadable = "keyfold_witness_requests_total{witness=\"own\",outcome=\"unreadable\"} ";
+    assert!(metric(&broker, unreadable).await >= Some(1.0), "{}", broker.log());
+}
