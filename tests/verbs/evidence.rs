@@ -208,3 +208,90 @@ async fn what_a_receiver_exported_is_proven_or_the_bad_event_is_named() {
         assert!(said.contains(why), "{said}");
     }
 }
+
+/// The newest checkpoint as the broker hands it out, in a file.
+async fn newest_checkpoint(broker: &Broker, folder: &TempDir) -> PathBuf {
+    let url = broker.url(&format!("/v1/tenants/{TENANT}/log/checkpoint"));
+    let answer = broker.http().get(url).bearer_auth(broker.token()).send().await.unwrap();
+    let path = folder.path().join("newest");
+    fs::write(&path, answer.text().await.unwrap()).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_put_back_is_seen_by_whoever_kept_what_was_delivered() {
+    let sink = "\n[[sinks]]\ntype = \"file\"\nname = \"siem\"\npath = \"siem.ndjson\"\n";
+    let (mut broker, vkey) = story(|config| config + sink).await;
+    let folder = TempDir::new().unwrap();
+    let copies = ["keyfold.db", "keyfold.db-wal"].map(|name| (broker.path(name), folder.path().join(name)));
+    broker.stop();
+    for (original, copy) in copies.iter().filter(|(original, _)| original.exists()) {
+        fs::copy(original, copy).unwrap();
+    }
+    broker.run(&[]).await;
+    broker.admin_ok(&format!("/{TENANT}/users"), json!({"id": "carol"})).await;
+    let size = broker.verified_log(TENANT, &vkey).len();
+    delivered(&broker, size).await;
+    let before = fs::read_to_string(newest_checkpoint(&broker, &folder).await).unwrap();
+    broker.stop();
+    for (original, copy) in &copies {
+        let _none = fs::remove_file(original);
+        if copy.exists() {
+            fs::copy(copy, original).unwrap();
+        }
+    }
+    // The broker cannot know. It goes on, and gives an index a second time.
+    broker.run(&[]).await;
+    broker.admin_ok(&format!("/{TENANT}/users"), json!({"id": "dave"})).await;
+    delivered(&broker, size + 1).await;
+    let siem = broker.path("siem.ndjson");
+    let newest = newest_checkpoint(&broker, &folder).await;
+    let words = [siem.to_str().unwrap(), "--vkey", &vkey, "--checkpoint", newest.to_str().unwrap()];
+    let said = refused(&words);
+    assert!(said.contains("contradicts another that is signed alike"), "{said}");
+
+    let (old, export) = (folder.path().join("old"), folder.path().join("export"));
+    fs::write(&old, before).unwrap();
+    broker.export(TENANT, &vkey, &export);
+    let said = refused(&[export.to_str().unwrap(), "--vkey", &vkey, "--older", old.to_str().unwrap()]);
+    assert!(said.contains("its history was rewritten") || said.contains("shorter than the older checkpoint"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sink_filters_is_counted_and_the_rest_is_proven() {
+    let sink = "\n[[sinks]]\ntype = \"file\"\nname = \"siem\"\npath = \"siem.ndjson\"\nproof = true\n\
+                events = [\"restore.*\", \"device.*\", \"log.*\"]\nfields = [\"device\"]\n";
+    let mut broker = Broker::prepared(|config| config + sink);
+    // The first run writes the log, the second delivers all of it at once, and then its checkpoint.
+    let config = fs::read_to_string(broker.path("keyfold.toml")).unwrap();
+    fs::write(broker.path("keyfold.toml"), config.replace(sink, "")).unwrap();
+    broker.run(&[]).await;
+    let vkey = broker.with_tenant().await;
+    let device = Raw::enrol(&broker, TENANT, "alice").await;
+    device.backup("identity", 1, b"any key").await;
+    let (opened, _) = device.open("identity").await;
+    device.release(&opened).await;
+    let log = broker.verified_log(TENANT, &vkey);
+    broker.stop();
+    fs::write(broker.path("keyfold.toml"), config).unwrap();
+    broker.run(&[]).await;
+    let siem = broker.path("siem.ndjson");
+    while !fs::read_to_string(&siem).unwrap_or_default().contains("\"checkpoint\"") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let kept = log.iter().filter(|event| {
+        let name = event["evt"].as_str().unwrap();
+        ["restore.", "device.", "log."].iter().any(|group| name.starts_with(group))
+    });
+    let (kept, siem) = (kept.count(), siem.to_str().unwrap());
+    let report = verified(&[siem, "--vkey", &vkey]);
+    assert_eq!((&report["events"], &report["withheld"]), (&json!(kept), &json!(log.len() - kept)));
+    assert!(refused(&[siem, "--vkey", &vkey, "--complete"]).contains("missing"));
+
+    // One that was not filtered is missed, too.
+    let text = fs::read_to_string(siem).unwrap();
+    let less: Vec<_> = text.lines().filter(|line| !line.contains("restore.intent")).collect();
+    fs::write(siem, less.join("\n")).unwrap();
+    let said = refused(&[siem, "--vkey", &vkey]);
+    assert!(said.contains("this event or a later one is missing"), "{said}");
+}
