@@ -5,6 +5,7 @@ pub mod otlp;
 pub mod s3;
 pub mod secops;
 pub mod sentinel;
+pub mod tcp;
 
 use super::ConfigError;
 use audit::event::{Field, Kind, UnknownKind};
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use sinks::Format;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use tcp::{Kafka, Syslog};
 
 /// A sink: what it receives, and how.
 #[derive(Debug, Deserialize)]
@@ -62,6 +64,10 @@ pub enum Receiver {
         #[serde(default = "default_max_mib")]
         max_mib: u64,
     },
+    /// A syslog server.
+    Syslog(Syslog),
+    /// A topic of a Kafka cluster.
+    Kafka(Kafka),
     /// A webhook after Standard Webhooks.
     Webhook(Webhook),
     /// Splunk's HTTP Event Collector.
@@ -199,7 +205,7 @@ mod tests {
                 Receiver::S3(s3) => s3.connection.allow_networks,
                 Receiver::Sentinel(sentinel) => sentinel.connection.allow_networks,
                 Receiver::Secops(secops) => secops.connection.allow_networks,
-                Receiver::File { .. } => panic!("no file"),
+                Receiver::File { .. } | Receiver::Syslog(_) | Receiver::Kafka(_) => panic!("not over HTTPS"),
             };
             assert_eq!(networks.len(), 2);
             for wrong in
@@ -208,5 +214,27 @@ mod tests {
                 assert!(parse(&format!("{receiver}{wrong}")).is_err(), "{receiver}{wrong}");
             }
         }
+    }
+
+    #[test]
+    fn receivers_over_tcp_need_little_and_take_nothing_else() {
+        let parse = |fields: &str| toml::from_str::<Entry>(&format!("name = \"siem\"\n{fields}"));
+        let syslog = "type = \"syslog\"\naddress = \"syslog.example:6514\"\n";
+        let kafka = "type = \"kafka\"\nbootstrap_servers = [\"kafka.example:9093\"]\ntopic = \"audit\"\n";
+        for (receiver, connection) in [(syslog, ""), (kafka, "connection = { plaintext = true }")] {
+            let plaintext = match parse(&format!("{receiver}{connection}")).unwrap().receiver {
+                Receiver::Syslog(syslog) => syslog.connection.plaintext,
+                Receiver::Kafka(kafka) => kafka.connection.plaintext,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(plaintext, !connection.is_empty());
+            assert!(parse(&format!("{receiver}connection = {{ verify = false }}")).is_err());
+        }
+        let sasl = |mechanism: &str| {
+            let sasl = format!("mechanism = \"{mechanism}\", username = \"audit\", password = {{ file = \"f\" }}");
+            parse(&format!("{kafka}sasl = {{ {sasl} }}"))
+        };
+        assert!(sasl("SCRAM-SHA-512").is_ok() && sasl("PLAIN").is_ok());
+        assert!(sasl("GSSAPI").is_err());
     }
 }

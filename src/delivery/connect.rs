@@ -5,6 +5,7 @@ mod otlp;
 mod s3;
 mod secops;
 mod sentinel;
+mod tcp;
 
 use super::{Outlet, Terms};
 use crate::config::Config;
@@ -40,6 +41,8 @@ async fn open(config: &Config, receiver: &Receiver, deadline: Duration) -> Resul
         Receiver::File { path, max_mib } => {
             Box::new(FileSink::open(&config.path(path), max_mib.saturating_mul(1024 * 1024))?)
         }
+        Receiver::Syslog(syslog) => Box::new(tcp::syslog(config, syslog)?),
+        Receiver::Kafka(kafka) => Box::new(tcp::kafka(config, kafka)?),
         Receiver::Webhook(webhook) => Box::new(https::webhook(config, webhook)?),
         Receiver::Splunk(splunk) => Box::new(https::splunk(config, splunk, deadline)?),
         Receiver::Elasticsearch(elasticsearch) => Box::new(https::elasticsearch(config, elasticsearch)?),
@@ -54,6 +57,8 @@ async fn open(config: &Config, receiver: &Receiver, deadline: Duration) -> Resul
 fn default_deadline(receiver: &Receiver) -> Duration {
     match receiver {
         Receiver::File { .. }
+        | Receiver::Syslog(_)
+        | Receiver::Kafka(_)
         | Receiver::Webhook(_)
         | Receiver::Elasticsearch(_)
         | Receiver::Otlp(_)

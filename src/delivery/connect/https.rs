@@ -2,12 +2,13 @@
 
 use super::Failure;
 use crate::config::sink::https::{Connection, Elasticsearch, ElasticsearchLogin, Splunk, Webhook};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, SecretSource};
 use secret::Secret;
 use sinks::elasticsearch::{self, ElasticsearchSink, Login};
 use sinks::https;
 use sinks::splunk::{self, SplunkSink};
 use sinks::webhook::{self, WebhookSink};
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) fn webhook(config: &Config, webhook: &Webhook) -> Result<WebhookSink, Failure> {
@@ -52,14 +53,19 @@ pub(super) fn elasticsearch(config: &Config, options: &Elasticsearch) -> Result<
 pub(super) fn connection(config: &Config, connection: &Connection) -> Result<https::Connection, ConfigError> {
     Ok(https::Connection {
         ca_pem: connection.ca.as_deref().map(|ca| config.bytes(ca)).transpose()?,
-        identity_pem: identity(config, connection)?,
+        identity_pem: identity(config, connection.certificate.as_deref(), connection.key.as_ref())?,
         allow_networks: connection.allow_networks.clone(),
         timeout: Duration::from_secs(connection.timeout_seconds),
     })
 }
 
-fn identity(config: &Config, connection: &Connection) -> Result<Option<Secret>, ConfigError> {
-    match (&connection.certificate, &connection.key) {
+/// A client's key and certificate in one, where it has them.
+pub(super) fn identity(
+    config: &Config,
+    certificate: Option<&Path>,
+    key: Option<&SecretSource>,
+) -> Result<Option<Secret>, ConfigError> {
+    match (certificate, key) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => {
             // On a line of its own, for the end of a secret's last line is not part of it.
