@@ -44,7 +44,8 @@ async fn every_receiver_has_every_event_after_kills() {
     let but_one: Vec<u64> = (0..due).filter(|index| *index != POISONED).collect();
     arrived(&broker, &origin, &all, || webhook.taken()).await;
     arrived(&broker, &origin, &all, || splunk.indexed().iter().map(|event| event["event"].clone()).collect()).await;
-    arrived(&broker, &origin, &but_one, || elasticsearch.documents().into_iter().map(|(_, event)| event).collect()).await;
+    arrived(&broker, &origin, &but_one, || elasticsearch.documents().into_iter().map(|(_, event)| event).collect())
+        .await;
     let listed = broker.run_admin(&["sink", "dead-letters", TENANT, "elastic"]);
     let listed = text(&listed.stdout);
     assert!(listed.lines().count() == 2 && listed.contains(&POISONED.to_string()), "{listed}");

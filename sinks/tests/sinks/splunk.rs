@@ -44,7 +44,6 @@ async fn every_trouble_has_its_outcome() {
         garbage: [Err(RETRY), Err(Trouble::Paused(PauseReason::Misconfigured))],
         own: &[],
     };
-    // Every request in the table but the last is the one with the events.
     trial.run().await;
 }
 
@@ -80,9 +79,7 @@ async fn a_collector_that_forgot_is_not_believed() {
 async fn polls_are_asked_again_and_events_are_not_sent_again() {
     let splunk = Splunk::start(Acks::After(0)).await;
     let front = Front::before(&splunk.url()).await;
-    let sink = open(&front.url());
-    let delivery = tokio::spawn(async move { (sink, events(0..3)) });
-    let (mut sink, batch) = delivery.await.unwrap();
+    let (mut sink, batch) = (open(&front.url()), events(0..3));
     let spoil = async {
         while front.requests() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
