@@ -8,6 +8,7 @@ mod harness;
 
 mod hunt;
 mod process;
+mod receivers;
 mod rooms;
 mod story;
 
@@ -15,6 +16,7 @@ use futures_util::future::join_all;
 use harness::Broker;
 use hunt::{Hunt, Planted};
 use process::Process;
+use receivers::Receivers;
 use rooms::Room;
 use std::fs;
 use std::time::Duration;
@@ -34,7 +36,7 @@ async fn no_secret_is_found_where_it_must_not_be() {
 async fn look_around(story: &Story) {
     let broker = &story.broker;
     let hunt = Hunt::of(&story.planted);
-    let hidden = Hunt::of(&story.room.credentials());
+    let hidden = Hunt::of(&story.room.credentials().into_iter().chain(Receivers::credentials()).collect::<Vec<_>>());
     let must_not_find = |place: &str, bytes: &[u8]| {
         hunt.must_not_find(place, bytes);
         hidden.must_not_find(place, bytes);
@@ -46,6 +48,7 @@ async fn look_around(story: &Story) {
     for (what, answer) in &story.answers {
         must_not_find(what, answer);
     }
+    must_not_find("what SIEMs receive", &story.receivers.received().await);
     must_not_find("the metrics", broker.text("/metrics").await.as_bytes());
     for (name, bytes) in story.files() {
         must_not_find(&name, &bytes);

@@ -2,6 +2,7 @@
 
 use crate::harness::{Answer, Broker, Raw, TENANT};
 use crate::hunt::Planted;
+use crate::receivers::{FILES, Receivers};
 use crate::rooms::Room;
 use protocol::jws::DeviceKey;
 use protocol::messages::{Released, RestoreOpened};
@@ -22,6 +23,7 @@ const SECRET_FILES: [&str; 3] = ["passphrase", "admin-token", "tls.key"];
 pub(crate) struct Story {
     pub(crate) broker: Broker,
     pub(crate) room: Room,
+    pub(crate) receivers: Receivers,
     pub(crate) vkey: String,
     /// A device's id: no secret, and to be found in the database.
     pub(crate) visible: Vec<u8>,
@@ -31,10 +33,13 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) async fn play(room: Room) -> Self {
-        let mut broker = Broker::prepared(|config| config + &room.provider());
+        let receivers = Receivers::start().await;
+        let mut broker = Broker::prepared(|config| config + &room.provider() + &receivers.sections());
+        receivers.equip(&broker);
         broker.run(&room.environment().iter().map(String::as_str).collect::<Vec<_>>()).await;
         let vkey = room.tenant(&broker).await;
-        let mut story = Self { broker, room, vkey, visible: Vec::new(), planted: Vec::new(), answers: Vec::new() };
+        let (visible, planted, answers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut story = Self { broker, room, receivers, vkey, visible, planted, answers };
         story.plant("the key material", MATERIAL);
         story.plant("a wrong token", WRONG_TOKEN.as_bytes());
         for (name, file) in [("the passphrase", "passphrase"), ("the admin token", "admin-token")] {
@@ -156,7 +161,8 @@ impl Story {
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let entries = fs::read_dir(self.broker.path("")).unwrap().map(|entry| entry.unwrap());
         let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
-        let named = named.filter(|(name, path)| path.is_file() && !SECRET_FILES.contains(&name.as_str()));
+        let on_purpose = |name: &str| SECRET_FILES.contains(&name) || FILES.contains(&name);
+        let named = named.filter(|(name, path)| path.is_file() && !on_purpose(name));
         let files: Vec<_> = named.map(|(name, path)| (name, fs::read(path).unwrap())).collect();
         assert!(files.iter().any(|(name, _)| name == "keyfold.db-wal"));
         files
