@@ -224,6 +224,10 @@ fn what_a_filter_withheld_is_counted_and_the_rest_is_proven_one_by_one() {
     verify(&lines(&first_ten, &[(10, 0), (20, 8)], true)).unwrap();
     let nine: Vec<_> = (0..10).filter(|index| *index != 4).chain([12, 17]).collect();
     assert_fault!(verify(&lines(&nine, &[(10, 0), (20, 8)], true)), Some(4), Fault::Missing);
+    // What comes before the first gap is proven by a checkpoint there, or by itself.
+    let unproven: Vec<_> = [lines(&[0, 1, 2], &[], false), lines(&[5, 9], &[(20, 15)], true)].concat();
+    assert_fault!(verify(&unproven), Some(0), Fault::Unproven);
+    verify(&[unproven, vec![head(&log, 3, 0)]].concat()).unwrap();
     // A filter does not unsign what it lets through.
     let mut forged = lines(&kept, &[(10, 6), (20, 14)], true);
     forged[3] = forged[3].replace("d-1", "d-2");
