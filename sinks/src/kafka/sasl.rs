@@ -214,7 +214,7 @@ mod tests {
         // A server that has only heard the proof cannot answer for itself; nor may it choose what is weak or endless.
         let mut exchange = fixed();
         exchange.next(server_first).unwrap();
-        assert_eq!(exchange.next(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=").unwrap_err(), Distrusted);
+        assert_eq!(exchange.next(b"v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").unwrap_err(), Distrusted);
         let text = std::str::from_utf8(server_first).unwrap();
         for wrong in
             [text.replace("i=4096", "i=4095"), text.replace("i=4096", "i=4000000000"), text.replace("r=rO", "r=xO")]
