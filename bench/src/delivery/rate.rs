@@ -11,6 +11,8 @@ use tokio::time::sleep;
 const SINK: &str = "measured";
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(250);
+/// By then the rules have looked at a log that has grown.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Without any progress for so long, it is given up.
 const STUCK: Duration = Duration::from_secs(60);
 
@@ -43,14 +45,15 @@ async fn delivery(scene: &Scene, receiver: &'static str, progress: Progress) -> 
     let mut metrics = scene.metrics().await?;
     let all = scene.events as f64;
     let (mut looks, mut resident_mib) = (Vec::new(), Vec::new());
-    let mut moved = (0.0, Instant::now());
+    let begun = Instant::now();
+    let mut moved = (0.0, begun);
     loop {
         let done = match progress {
             Progress::Delivered => metrics.value(&format!("keyfold_sink_delivered_total{{sink=\"{SINK}\"}}")).await?,
-            // Before its first look the task knows of no lag.
+            // Before their first look the rules know of no lag.
             Progress::LookedAt => {
                 let lag = metrics.value("keyfold_findings_lag_events").await?;
-                if looks.is_empty() && lag == 0.0 { 0.0 } else { (all - lag).max(0.0) }
+                if lag == 0.0 && begun.elapsed() < FIRST_LOOK { 0.0 } else { (all - lag).max(0.0) }
             }
         };
         if done > 0.0 {
