@@ -32,9 +32,9 @@ async fn every_receiver_gets_every_event_in_order_whatever_fails_and_is_killed()
     for round in 0..rounds {
         receivers.iter().for_each(|receiver| receiver.trouble(round));
         live_until_killed(&mut broker, round).await;
+        receivers.iter().for_each(Receiver::heal);
         no_cursor_leads(&broker, &receivers).await;
         broker.run(&[]).await;
-        receivers.iter().for_each(Receiver::heal);
         sleep(Duration::from_millis(500)).await;
     }
 

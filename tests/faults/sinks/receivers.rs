@@ -5,12 +5,16 @@ use counterparts::azure::LogsIngestion;
 use counterparts::elasticsearch::{DATA_STREAM, Elasticsearch};
 use counterparts::front::{Fault, Front};
 use counterparts::google::SecOps;
+use counterparts::kafka::{Door, Kafka};
 use counterparts::rotel::Rotel;
 use counterparts::seaweedfs::{ACCESS_KEY, SECRET_KEY, SeaweedFs};
 use counterparts::splunk::{Acks, Splunk, TOKEN};
+use counterparts::syslog::{Program, SyslogServer};
+use counterparts::tls::Authority;
 use counterparts::webhook::Webhook;
 use serde_json::Value;
 use std::fs;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Of the broker's sink of this name, how it is reached, and what has arrived.
@@ -30,6 +34,8 @@ enum Kind {
     Sentinel(LogsIngestion),
     Secops(SecOps),
     S3(SeaweedFs),
+    Syslog(SyslogServer, Authority),
+    Kafka(Mutex<Kafka>),
 }
 
 /// All that are configured; the first is the file that every new configuration has.
@@ -52,7 +58,14 @@ pub(super) async fn all() -> Vec<Receiver> {
         Receiver::behind(&e, "sentinel", Kind::Sentinel(sentinel)).await,
         Receiver::behind(&f, "secops", Kind::Secops(secops)).await,
         Receiver::behind(&s3.url().to_owned(), "s3", Kind::S3(s3)).await,
+        Receiver { name: "syslog", front: None, kind: syslog() },
+        Receiver { name: "kafka", front: None, kind: Kind::Kafka(Mutex::new(Kafka::start("audit", &Door::default()))) },
     ]
+}
+
+fn syslog() -> Kind {
+    let authority = Authority::new();
+    Kind::Syslog(SyslogServer::start(Program::Rsyslog, &authority, &authority.server_pem()), authority)
 }
 
 const RULE: &str = "dcr-00000000000000000000000000000000";
@@ -98,18 +111,31 @@ impl Receiver {
                 "linger_seconds = 1\nendpoint = \"{url}\"\nbucket = \"events\"\nregion = \"eu-central-1\"\npath_style = true\n\
                  access_key = {{ id = \"{ACCESS_KEY}\", secret = {{ file = \"s3\" }} }}"
             ),
+            Kind::Syslog(server, _) => format!("address = \"localhost:{}\"", server.port()),
+            Kind::Kafka(kafka) => {
+                format!("bootstrap_servers = [\"{}\"]\ntopic = \"audit\"", kafka.lock().unwrap().address())
+            }
+        };
+        let connection = match &self.kind {
+            Kind::Syslog(..) => "ca = \"syslog-ca\", certificate = \"syslog\", key = { file = \"syslog\" }",
+            Kind::Kafka(_) => "plaintext = true",
+            _ => "allow_networks = [\"127.0.0.0/8\"], timeout_seconds = 1",
         };
         let name = self.name;
         format!(
             "[[sinks]]\nname = \"{name}\"\ntype = \"{name}\"\ndeadline_seconds = 3\n{own}\n\
-             connection = {{ allow_networks = [\"127.0.0.0/8\"], timeout_seconds = 1 }}\n"
+             connection = {{ {connection} }}\n"
         )
     }
 
     /// Puts what it logs in with beside the configuration.
     pub(super) fn equip(&self, broker: &Broker) {
         let secret = match &self.kind {
-            Kind::File | Kind::Otlp(_) => return,
+            Kind::File | Kind::Otlp(_) | Kind::Kafka(_) => return,
+            Kind::Syslog(_, authority) => {
+                fs::write(broker.path("syslog-ca"), authority.pem()).unwrap();
+                authority.client_pem()
+            }
             Kind::Webhook(_) => "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned(),
             Kind::Splunk(_) => TOKEN.to_owned(),
             Kind::Elasticsearch(_) => "aWQ6YXBpLWtleQ==".to_owned(),
@@ -122,6 +148,11 @@ impl Receiver {
 
     /// The next of its troubles.
     pub(super) fn trouble(&self, round: usize) {
+        match &self.kind {
+            Kind::Syslog(server, _) if round % 2 == 1 => server.pause(),
+            Kind::Kafka(kafka) => kafka.lock().unwrap().cut_answers(true),
+            _ => {}
+        }
         let Some(front) = &self.front else { return };
         let answer = |status, headers| Fault::Answer { status, headers, body: String::new() };
         let faults = [
@@ -145,8 +176,11 @@ impl Receiver {
     /// All is well again.
     pub(super) fn heal(&self) {
         self.front.iter().for_each(Front::heal);
-        if let Kind::Splunk(splunk) = &self.kind {
-            splunk.set_acks(Acks::After(1));
+        match &self.kind {
+            Kind::Splunk(splunk) => splunk.set_acks(Acks::After(1)),
+            Kind::Syslog(server, _) => server.resume(),
+            Kind::Kafka(kafka) => kafka.lock().unwrap().cut_answers(false),
+            _ => {}
         }
     }
 
@@ -160,7 +194,7 @@ impl Receiver {
             }
             Kind::Sentinel(sentinel) => sentinel.poison(Some(&format!("\"{id}\""))),
             Kind::Secops(secops) => secops.poison(Some(&format!("\"{id}\""))),
-            Kind::File | Kind::Otlp(_) | Kind::S3(_) => return false,
+            Kind::File | Kind::Otlp(_) | Kind::S3(_) | Kind::Syslog(..) | Kind::Kafka(_) => return false,
         }
         true
     }
@@ -195,6 +229,15 @@ impl Receiver {
             }
             Kind::Secops(secops) => {
                 secops.logs().iter().map(|log| id(&serde_json::from_slice(&log.data).unwrap())).collect()
+            }
+            Kind::Syslog(server, _) => {
+                let received = String::from_utf8(server.received()).unwrap();
+                let whole = received.rsplit_once('\n').map_or("", |(whole, _)| whole);
+                of_lines(whole.lines().filter_map(|line| Some(line.split_once("] ")?.1.to_owned() + "\n")).collect())
+            }
+            Kind::Kafka(kafka) => {
+                let found = kafka.lock().unwrap().messages(0);
+                found.iter().map(|message| message["headers"]["id"].as_str().unwrap().to_owned()).collect()
             }
             Kind::S3(server) => of_lines(server.run(
                 "import gzip, sys\n\
