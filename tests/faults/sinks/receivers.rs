@@ -47,8 +47,9 @@ pub(super) async fn all() -> Vec<Receiver> {
     sentinel.add_secret("app", "the secret of the application");
     let secops = SecOps::start("projects/p/locations/eu/instances/7d1c", "KEYFOLD_CUSTOM").await;
     s3.run("client.create_bucket(Bucket='events')");
-    let urls = [webhook.url(), splunk.url(), elasticsearch.url(), otlp.url(), sentinel.url(), secops.url()];
-    let [a, b, c, d, e, f] = urls;
+    let urls =
+        [webhook.url(), splunk.url(), elasticsearch.url(), otlp.url(), sentinel.url(), secops.url(), s3.url().into()];
+    let [a, b, c, d, e, f, g] = urls;
     vec![
         Receiver { name: "events", front: None, kind: Kind::File },
         Receiver::behind(&a, "webhook", Kind::Webhook(webhook)).await,
@@ -57,7 +58,7 @@ pub(super) async fn all() -> Vec<Receiver> {
         Receiver::behind(&d, "otlp", Kind::Otlp(otlp)).await,
         Receiver::behind(&e, "sentinel", Kind::Sentinel(sentinel)).await,
         Receiver::behind(&f, "secops", Kind::Secops(secops)).await,
-        Receiver::behind(&s3.url().to_owned(), "s3", Kind::S3(s3)).await,
+        Receiver::behind(&g, "s3", Kind::S3(s3)).await,
         Receiver { name: "syslog", front: None, kind: syslog() },
         Receiver { name: "kafka", front: None, kind: Kind::Kafka(Mutex::new(Kafka::start("audit", &Door::default()))) },
     ]
