@@ -4,11 +4,17 @@ use super::receiver::{Manner, Receiver};
 use super::report::{Delivered, Report};
 use super::scene::{Scene, without_findings};
 use crate::Failure;
+use counterparts::kafka::MockCluster;
+use counterparts::syslog::{Program, SyslogServer};
+use counterparts::tls::Authority;
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// The sink's name.
 const SINK: &str = "measured";
+const TOPIC: &str = "audit";
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(250);
 /// By then the rules have looked at a log that has grown.
@@ -21,7 +27,15 @@ pub async fn all(scene: Scene, report: &mut Report) -> Result<Scene, Failure> {
     let file =
         format!("\n[[sinks]]\ntype = \"file\"\nname = \"{SINK}\"\npath = \"delivered.ndjson\"\nmax_mib = 4096\n");
     let webhook = Receiver::start(&scene.broker.path(""), Manner::Takes).await?;
-    let receivers = [("file", file), ("webhook", webhook.section(SINK))];
+    let (authority, kafka) = (Authority::new(), MockCluster::start(1, TOPIC));
+    let syslog = SyslogServer::start(Program::Rsyslog, &authority, &authority.server_pem());
+    let syslog_section = syslog_section(&scene.broker.path(""), &authority, syslog.port())?;
+    let receivers = [
+        ("file", file),
+        ("syslog", syslog_section),
+        ("webhook", webhook.section(SINK)),
+        ("Kafka", kafka_section(&kafka)),
+    ];
     let mut scene = scene;
     for (receiver, section) in receivers {
         scene = scene.with(&(without_findings() + &section)).await?;
@@ -30,6 +44,25 @@ pub async fn all(scene: Scene, report: &mut Report) -> Result<Scene, Failure> {
     scene = scene.with("").await?;
     report.delivered(delivery(&scene, "findings", Progress::LookedAt).await?)?;
     Ok(scene)
+}
+
+/// rsyslog over mutual TLS.
+fn syslog_section(folder: &Path, authority: &Authority, port: u16) -> Result<String, Failure> {
+    fs::write(folder.join("syslog-ca.pem"), authority.pem())?;
+    fs::write(folder.join("syslog.pem"), authority.client_pem())?;
+    Ok(format!(
+        "\n[[sinks]]\ntype = \"syslog\"\nname = \"{SINK}\"\naddress = \"localhost:{port}\"\n\
+         connection = {{ ca = \"syslog-ca.pem\", certificate = \"syslog.pem\", key = {{ file = \"syslog.pem\" }} }}\n"
+    ))
+}
+
+/// librdkafka's mock cluster of one node, which is no match for a real one's disk, but speaks its protocol.
+fn kafka_section(cluster: &MockCluster) -> String {
+    format!(
+        "\n[[sinks]]\ntype = \"kafka\"\nname = \"{SINK}\"\nbootstrap_servers = {:?}\ntopic = \"{TOPIC}\"\n\
+         connection = {{ plaintext = true }}\n",
+        cluster.addresses()
+    )
 }
 
 /// Which metric tells how far it is.

@@ -6,6 +6,7 @@
 use audit::{event::Kind, receipt::Receipt, tile::push_entry, tree::Edge};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey, PublicEncryptingKey};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use keyfold_fuzz::{
     MESSAGES, context, event_key, import_parameters, log_key, opening_key, release, signed, wrapping_secret,
 };
@@ -32,6 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("policy", "permit", r#"@id("all") permit (principal, action, resource) when { context.now > 0 };"#)?;
     keystore()?;
     ceremony()?;
+    write("delivered", "whole", [0, 1, 2, 3, 4, 5])?;
+    write("add_checkpoint", "grown", tagged(1, format!("old 2\n{}", STANDARD.encode([7; 32]))))?;
     write("device_state", "state", tagged(1, device_state().to_string()))?;
     Ok(())
 }

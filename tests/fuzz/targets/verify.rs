@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
     let checkpoint = export(dir, events);
     let resigned = alter(dir, edits, events.len() + 1);
     let vkey = LOG_KEY.vkey();
-    if let Ok(report) = verify_dir(dir, &Options { vkey: Some(&vkey), older: None })
+    if let Ok(report) = verify_dir(dir, &Options { vkey: Some(&vkey), older: None, cosigners: &[] })
         && !resigned
     {
         assert_eq!(LOG_KEY.checkpoint(report.checkpoint.size, &report.checkpoint.root), checkpoint);
