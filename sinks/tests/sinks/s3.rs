@@ -9,6 +9,7 @@ use keyfold_sinks::s3::{Access, Lock, LockMode, OpenError, Options, S3Sink};
 use keyfold_sinks::{Delivery, Message, PauseReason, Sink, Trouble};
 use secret::Secret;
 use std::ops::Range;
+use std::time::Duration;
 
 fn options(endpoint: &str, bucket: &str, connection: Connection) -> Options {
     Options {
@@ -22,6 +23,11 @@ fn options(endpoint: &str, bucket: &str, connection: Connection) -> Options {
         kms_key: None,
         connection,
     }
+}
+
+/// For what is not about waiting: on a busy machine the server takes its time.
+fn patient() -> Connection {
+    Connection { timeout: Duration::from_secs(30), ..clear() }
 }
 
 fn access(secret: &str) -> Access {
@@ -49,7 +55,7 @@ async fn a_batch_is_an_object_and_a_resend_is_the_same_object() {
     let server = SeaweedFs::start().await;
     server.run("client.create_bucket(Bucket='plain')");
     let front = Front::before(server.url()).await;
-    let mut sink = S3Sink::open(options(&front.url(), "plain", clear())).unwrap();
+    let mut sink = S3Sink::open(options(&front.url(), "plain", patient())).unwrap();
     assert_eq!(sink.delivery(), Delivery::Confirmed);
     let other = audit::Origin::new("broker.example/b%20&?").unwrap();
     let others = events(1000..1002).into_iter().map(|event| Message { origin: other.clone(), ..event });
@@ -78,7 +84,7 @@ async fn a_batch_is_an_object_and_a_resend_is_the_same_object() {
 async fn a_locked_object_stays() {
     let server = SeaweedFs::start().await;
     server.run("client.create_bucket(Bucket='locked', ObjectLockEnabledForBucket=True)");
-    let there = options(server.url(), "locked", clear());
+    let there = options(server.url(), "locked", patient());
     let lock = Some(Lock { mode: LockMode::Compliance, days: 30 });
     let mut sink = S3Sink::open(Options { lock, ..there }).unwrap();
     for _ in 0..2 {
