@@ -4,7 +4,7 @@ use rustix::process::setpriority_process;
 use std::io;
 use tokio::runtime::{Builder, Runtime};
 
-/// How much they stand back: from 0, as all others, to 19. At 10 a sink that catches up was felt by releases.
+/// How much they stand back: from 0, as all others, to 19.
 const NICE: i32 = 19;
 
 /// A runtime of such threads. What they open, such as a connection to the database, inherits their place.
