@@ -97,9 +97,8 @@ impl Delivery {
     pub async fn start(broker: Arc<Broker>, config: Arc<Config>) -> Result<Self, StartError> {
         let runtime = niced::runtime("delivery", THREADS)?;
         let stop = CancellationToken::new();
+        let handle = runtime.handle().clone();
         let mut delivery = Self { runtime: Some(runtime), sinks: JoinSet::new(), stop: stop.clone() };
-        let handle =
-            delivery.runtime.as_ref().map(|runtime| runtime.handle().clone()).ok_or(StartError::Interrupted)?;
         // Within the runtime, so that whatever sinks and readers start is started there.
         let opened = handle.spawn(open(broker, config)).await.map_err(|_| StartError::Interrupted)??;
         for (pump, watch) in opened {

@@ -1,6 +1,6 @@
 //! Table `cosignatures`: the newest checkpoint of each log that each witness has cosigned.
 
-use super::{Connection, StoreError, column, placeholders};
+use super::{Connection, StoreError, column, placeholders, unsigned};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -25,7 +25,7 @@ fn read(row: &AnyRow) -> Result<Cosignature, StoreError> {
     Ok(Cosignature {
         tenant: column(row, "tenant")?,
         witness: column(row, "witness")?,
-        size: u64::try_from(column::<i64>(row, "size")?).map_err(|_| StoreError::Corrupt { column: "size" })?,
+        size: unsigned(row, "size")?,
         checkpoint: column(row, "checkpoint")?,
         line: column(row, "line")?,
         received_at: column(row, "received_at")?,

@@ -1,6 +1,6 @@
 //! Table `cursors`: per tenant and sink, the lowest index not yet confirmed. It may lag; it never leads.
 
-use super::{Connection, StoreError, column, placeholders};
+use super::{Connection, StoreError, column, placeholders, unsigned};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
@@ -36,16 +36,12 @@ pub struct Behind {
     pub oldest_at: Option<i64>,
 }
 
-fn count(row: &AnyRow, name: &'static str) -> Result<u64, StoreError> {
-    u64::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::Corrupt { column: name })
-}
-
 fn read(row: &AnyRow) -> Result<Cursor, StoreError> {
     Ok(Cursor {
         tenant: column(row, "tenant")?,
-        next: count(row, "next_index")?,
-        sent: count(row, "sent")?,
-        filtered: count(row, "filtered")?,
+        next: unsigned(row, "next_index")?,
+        sent: unsigned(row, "sent")?,
+        filtered: unsigned(row, "filtered")?,
         confirmed_at: column(row, "confirmed_at")?,
         paused: column::<i64>(row, "paused")? != 0,
     })
@@ -65,7 +61,7 @@ pub(crate) async fn behind(db: &mut Connection, sink: &str) -> Result<Vec<Behind
     let read = |row: &AnyRow| {
         let oldest: Option<String> = column(row, "oldest")?;
         let oldest_at = oldest.and_then(|jti| unix_ms(&jti));
-        Ok(Behind { tenant: column(row, "tenant")?, size: count(row, "size")?, oldest_at })
+        Ok(Behind { tenant: column(row, "tenant")?, size: unsigned(row, "size")?, oldest_at })
     };
     sqlx::query(sql).bind(sink).fetch_all(db).await?.iter().map(read).collect()
 }

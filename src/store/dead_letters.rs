@@ -1,6 +1,6 @@
 //! Table `dead_letters`: pointers to events that a receiver refused for good. The events themselves are in the log.
 
-use super::{Connection, StoreError, column};
+use super::{Connection, StoreError, column, unsigned};
 use sqlx::any::AnyRow;
 use std::ops::Range;
 
@@ -19,15 +19,11 @@ pub struct DeadLetter {
     pub refused_at: i64,
 }
 
-fn index(row: &AnyRow, name: &'static str) -> Result<u64, StoreError> {
-    u64::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::Corrupt { column: name })
-}
-
 fn read(row: &AnyRow) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
         tenant: column(row, "tenant")?,
         sink: column(row, "sink")?,
-        index: index(row, "leaf_index")?,
+        index: unsigned(row, "leaf_index")?,
         reason: column(row, "reason")?,
         refused_at: column(row, "refused_at")?,
     })
@@ -50,7 +46,7 @@ pub(crate) async fn within(
 /// How many there are of each tenant that has any.
 pub(crate) async fn counts(db: &mut Connection, sink: &str) -> Result<Vec<(String, u64)>, StoreError> {
     let sql = "SELECT tenant, COUNT(*) AS letters FROM dead_letters WHERE sink = $1 GROUP BY tenant";
-    let read = |row: &AnyRow| Ok((column(row, "tenant")?, index(row, "letters")?));
+    let read = |row: &AnyRow| Ok((column(row, "tenant")?, unsigned(row, "letters")?));
     sqlx::query(sql).bind(sink).fetch_all(db).await?.iter().map(read).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Table `frozen_logs`: logs that take no event, because a witness has seen another history of them.
 
-use super::{Connection, StoreError, column, parsed, stored_words};
+use super::{Connection, StoreError, column, parsed, stored_words, unsigned};
 use sqlx::any::AnyRow;
 
 stored_words! {
@@ -31,13 +31,12 @@ pub struct FrozenLog {
 }
 
 fn read(row: &AnyRow) -> Result<FrozenLog, StoreError> {
-    let size = |name| u64::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::Corrupt { column: name });
     Ok(FrozenLog {
         tenant: column(row, "tenant")?,
         witness: column(row, "witness")?,
         contradiction: parsed(row, "contradiction")?,
-        witnessed_size: size("witnessed_size")?,
-        size: size("size")?,
+        witnessed_size: unsigned(row, "witnessed_size")?,
+        size: unsigned(row, "size")?,
         frozen_at: column(row, "frozen_at")?,
     })
 }

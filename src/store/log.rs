@@ -1,6 +1,6 @@
 //! Tables `leaves`, `log_heads` and `tiles`: the database is the log.
 
-use super::{Connection, StoreError, column, hash32, placeholders};
+use super::{Connection, StoreError, column, hash32, placeholders, unsigned};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -51,14 +51,10 @@ pub struct Tile {
     pub hashes: Vec<u8>,
 }
 
-fn index(row: &AnyRow, name: &'static str) -> Result<u64, StoreError> {
-    u64::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::Corrupt { column: name })
-}
-
 fn read_leaf(row: &AnyRow) -> Result<Leaf, StoreError> {
     Ok(Leaf {
         tenant: column(row, "tenant")?,
-        index: index(row, "leaf_index")?,
+        index: unsigned(row, "leaf_index")?,
         kind: column(row, "kind")?,
         text: column(row, "leaf")?,
         subject: column(row, "subject")?,
@@ -110,7 +106,7 @@ pub(crate) async fn insert_leaves(db: &mut Connection, leaves: &[Leaf]) -> Resul
 fn read_head(row: &AnyRow) -> Result<Head, StoreError> {
     Ok(Head {
         tenant: column(row, "tenant")?,
-        size: index(row, "size")?,
+        size: unsigned(row, "size")?,
         root: hash32(row, "root")?,
         checkpoint: column(row, "checkpoint")?,
         changed_at: column(row, "changed_at")?,
@@ -130,7 +126,7 @@ pub(crate) async fn heads(db: &mut Connection) -> Result<Vec<Head>, StoreError> 
 /// Each tenant with the number of leaves in its tree.
 pub(crate) async fn sizes(db: &mut Connection) -> Result<Vec<(String, u64)>, StoreError> {
     let sql = "SELECT tenant, size FROM log_heads ORDER BY tenant";
-    let read = |row: &AnyRow| Ok((column(row, "tenant")?, index(row, "size")?));
+    let read = |row: &AnyRow| Ok((column(row, "tenant")?, unsigned(row, "size")?));
     sqlx::query(sql).fetch_all(db).await?.iter().map(read).collect()
 }
 
@@ -166,7 +162,7 @@ pub(crate) async fn tiles(db: &mut Connection, tenant: &str, places: &[(u8, u64)
     });
     let read = |row: &AnyRow| {
         let level = u8::try_from(column::<i64>(row, "level")?).map_err(|_| StoreError::Corrupt { column: "level" })?;
-        Ok(Tile { tenant: tenant.into(), level, index: index(row, "tile_index")?, hashes: column(row, "hashes")? })
+        Ok(Tile { tenant: tenant.into(), level, index: unsigned(row, "tile_index")?, hashes: column(row, "hashes")? })
     };
     query.bind(tenant).fetch_all(db).await?.iter().map(read).collect()
 }

@@ -172,6 +172,11 @@ where
     row.try_get(name).map_err(|_| StoreError::Corrupt { column: name })
 }
 
+/// Reads a count, a size or an index: none is below zero.
+fn unsigned(row: &AnyRow, name: &'static str) -> Result<u64, StoreError> {
+    u64::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::Corrupt { column: name })
+}
+
 /// Reads a column whose text has a type of its own.
 fn parsed<T: std::str::FromStr>(row: &AnyRow, name: &'static str) -> Result<T, StoreError> {
     column::<String>(row, name)?.parse().map_err(|_| StoreError::Corrupt { column: name })

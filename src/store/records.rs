@@ -2,7 +2,7 @@
 
 use super::keks::Kek;
 use super::wraps::{self, Wrap};
-use super::{Connection, StoreError, column, hash32, list, parsed, placeholders};
+use super::{Connection, StoreError, column, hash32, list, parsed, placeholders, unsigned};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
@@ -85,10 +85,6 @@ pub type Line = (String, String, String);
 
 const COLUMNS: &str =
     "id, tenant, user_id, kind, generation, device, suite, commitment, bundle, leaf_index, created_at";
-
-fn unsigned(row: &AnyRow, name: &'static str) -> Result<u64, StoreError> {
-    u64::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::Corrupt { column: name })
-}
 
 fn suite(row: &AnyRow) -> Result<u16, StoreError> {
     u16::try_from(column::<i64>(row, "suite")?).map_err(|_| StoreError::Corrupt { column: "suite" })

@@ -1,6 +1,6 @@
 //! Table `replays`: ranges that operators want delivered once more, until they are.
 
-use super::{Connection, StoreError, column, parsed};
+use super::{Connection, StoreError, column, parsed, unsigned};
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
@@ -18,15 +18,11 @@ pub struct Replay {
 }
 
 fn read(row: &AnyRow) -> Result<Replay, StoreError> {
-    let index = |name| {
-        let index: i64 = column(row, name)?;
-        u64::try_from(index).map_err(|_| StoreError::Corrupt { column: name })
-    };
     Ok(Replay {
         id: parsed(row, "id")?,
         tenant: column(row, "tenant")?,
-        next: index("next_index")?,
-        to: index("to_index")?,
+        next: unsigned(row, "next_index")?,
+        to: unsigned(row, "to_index")?,
     })
 }
 
