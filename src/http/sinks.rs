@@ -5,7 +5,8 @@ use super::request::{Admin, Body, InPath, InQuery, detached};
 use crate::api::{self, Page, PageQuery};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::ops::sinks::{self as ops, Position, Seen};
+use crate::ops::place::Place;
+use crate::ops::sinks::{self as ops, Seen};
 use crate::store::dead_letters::DeadLetter;
 use axum::Json;
 use axum::extract::State;
@@ -151,10 +152,10 @@ pub(super) async fn dead_letters(
 }
 
 /// One of the two ways to name a place, or neither.
-fn position(index: Option<u64>, time: Option<Timestamp>, both: &'static str) -> Result<Option<Position>, Error> {
+fn position(index: Option<u64>, time: Option<Timestamp>, both: &'static str) -> Result<Option<Place>, Error> {
     match (index, time) {
         (Some(_), Some(_)) => Err(Error::Malformed(both)),
-        (index, time) => Ok(index.map(Position::Index).or(time.map(Position::Time))),
+        (index, time) => Ok(index.map(Place::Index).or(time.map(Place::Time))),
     }
 }
 

@@ -1,25 +1,17 @@
 //! An auditor is to be shown a part of the log: that is an event, before anything is shown.
 
 use super::admin::{proposal, require_tenant};
+use super::place::{Place, index_of};
 use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::commit::Rare;
 use crate::error::Error;
-use crate::store::{Connection, StoreError, log};
+use crate::store::log;
 use audit::event::{Event, Field, Kind, Outcome};
 use audit::note;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use uuid::Uuid;
-
-/// Where a range of events begins or ends.
-#[derive(Debug, Clone, Copy)]
-pub enum Place {
-    /// At this index.
-    Index(u64),
-    /// At the first event of this time or later, in unix milliseconds.
-    Time(i64),
-}
 
 /// What an auditor is to be shown.
 #[derive(Debug)]
@@ -88,26 +80,4 @@ async fn range(broker: &Broker, tenant: &str, asked: &Asked) -> Result<Range<u64
     let from = index_of(&mut db, tenant, asked.from.unwrap_or(Place::Index(0)), size).await?;
     let to = index_of(&mut db, tenant, asked.to.unwrap_or(Place::Index(size)), size).await?;
     if from < to { Ok(from..to) } else { Err(Error::Malformed("there is no event from `from` to `to`")) }
-}
-
-/// Never beyond the end. Times are the broker's clock at each event, and rise but for its corrections.
-async fn index_of(db: &mut Connection, tenant: &str, place: Place, size: u64) -> Result<u64, StoreError> {
-    let time = match place {
-        Place::Index(index) => return Ok(index.min(size)),
-        Place::Time(time) => time,
-    };
-    let (mut low, mut high) = (0, size);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if time_of(db, tenant, middle).await? < time { low = middle + 1 } else { high = middle }
-    }
-    Ok(low)
-}
-
-/// When the event happened, in unix milliseconds: its id, a UUIDv7, says so.
-async fn time_of(db: &mut Connection, tenant: &str, index: u64) -> Result<i64, StoreError> {
-    let leaf = log::leaves(db, tenant, index, index + 1).await?.pop();
-    let id = leaf.and_then(|leaf| leaf.jti.parse::<Uuid>().ok()?.get_timestamp());
-    let (seconds, nanoseconds) = id.ok_or(StoreError::Corrupt { column: "jti" })?.to_unix();
-    Ok(seconds.cast_signed() * 1_000 + i64::from(nanoseconds) / 1_000_000)
 }

@@ -1,15 +1,15 @@
 //! Sinks, as operators see them and act on them. Each act is an event of the tenant's log.
 
 use super::admin::{proposal, require_tenant};
+use super::place::{Place, index_of};
 use crate::broker::Broker;
 use crate::caller::AdminCaller;
-use crate::clock::Timestamp;
 use crate::commit::{Rare, SinkStep};
 use crate::error::{Error, Refusal};
 use crate::feeds::{SinkFeeds, Status};
 use crate::store::dead_letters::{self, DeadLetter};
+use crate::store::log;
 use crate::store::replays::Replay;
-use crate::store::{Connection, cursors, log};
 use audit::event::{Event, Kind, Outcome};
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,15 +30,6 @@ pub struct Seen {
     pub sink: Arc<SinkFeeds>,
     /// How far it is.
     pub status: Status,
-}
-
-/// A place in a log, as operators name it.
-#[derive(Debug, Clone, Copy)]
-pub enum Position {
-    /// The event at this index.
-    Index(u64),
-    /// The first event that happened then or later, in Unix milliseconds.
-    Time(Timestamp),
 }
 
 /// The sinks that the tenant's log goes to, and how far each is.
@@ -110,7 +101,7 @@ pub async fn replay(
     broker: &Broker,
     admin: &AdminCaller,
     name: Name<'_>,
-    (from, to): (Position, Option<Position>),
+    (from, to): (Place, Option<Place>),
 ) -> Result<Seen, Error> {
     let sink = find(broker, name).await?;
     let next = sink.status(name.0).next;
@@ -159,25 +150,6 @@ pub async fn dead_letters(
 ) -> Result<Vec<DeadLetter>, Error> {
     find(broker, name).await?;
     Ok(dead_letters::within(&mut *broker.store.reader().await?, name, from..u64::MAX, limit).await?)
-}
-
-/// The index of a place, at most `end`. Times of a log never go back, so it is found by halving.
-async fn index_of(db: &mut Connection, tenant: &str, position: Position, end: u64) -> Result<u64, Error> {
-    let time = match position {
-        Position::Index(index) => return Ok(index.min(end)),
-        Position::Time(time) => time,
-    };
-    let (mut low, mut high) = (0, end);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let leaf = log::leaves(db, tenant, middle, middle + 1).await?.pop().ok_or(Error::NotFound)?;
-        if cursors::unix_ms(&leaf.jti).is_some_and(|at| at < time) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(low)
 }
 
 /// What an event says that it is about: the sink, and the first index and the first one beyond.
