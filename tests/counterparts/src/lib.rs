@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod azure;
+pub mod browser;
 pub mod elasticsearch;
 pub mod front;
 pub mod google;
