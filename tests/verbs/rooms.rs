@@ -52,8 +52,9 @@ const CONFINED: [(&str, &[&str]); 6] = [
 ];
 
 /// The rooms that each room may depend on.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("keyfold-secret", &[]),
+    ("keyfold-identity", &["keyfold-secret"]),
     ("keyfold-providers", &["keyfold-secret"]),
     ("keyfold-policies", &[]),
     ("keyfold-audit", &["keyfold-secret"]),
@@ -65,6 +66,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
         "keyfold",
         &[
             "keyfold-secret",
+            "keyfold-identity",
             "keyfold-providers",
             "keyfold-policies",
             "keyfold-audit",

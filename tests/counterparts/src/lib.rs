@@ -1,5 +1,6 @@
 //! What the tests run providers and sinks against, where nothing real can be had; and faults in front of what can.
 
+pub mod authenticator;
 pub mod aws;
 pub mod azure;
 pub mod browser;

@@ -1,0 +1,3 @@
+//! Who a person is: passkeys, and single sign-on by OpenID Connect. No database, and no clock: `now` is an argument.
+
+pub mod passkey;
