@@ -72,10 +72,27 @@ fn each_problem_code_is_documented_and_no_other() {
     assert_eq!(first_cells(&read("docs/API.md"), "## Refusals"), codes);
 }
 
+fn openapi() -> Value {
+    let printed = Command::new(env!("CARGO_BIN_EXE_keyfold")).arg("openapi").output().unwrap();
+    serde_json::from_slice(&printed.stdout).unwrap()
+}
+
+#[test]
+fn each_problem_code_is_the_answer_of_a_route() {
+    let openapi = openapi();
+    let operations = openapi["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let answers = operations.flat_map(|operation| operation["responses"].as_object().unwrap().values());
+    let lines = answers.flat_map(|answer| answer["description"].as_str().unwrap().lines());
+    let answered: BTreeSet<_> = lines.filter_map(|line| line.strip_prefix("- `")?.split_once('`')).collect();
+    let answered: BTreeSet<_> = answered.into_iter().map(|(code, _)| code.to_owned()).collect();
+    // Told in a rewrap's progress, not by a route.
+    let told = BTreeSet::from(["record_rewrapped", "rewrap_incomplete"].map(str::to_owned));
+    assert_eq!(answered, codes().difference(&told).cloned().collect());
+}
+
 #[test]
 fn each_route_is_documented_and_no_other() {
-    let printed = Command::new(env!("CARGO_BIN_EXE_keyfold")).arg("openapi").output().unwrap();
-    let openapi: Value = serde_json::from_slice(&printed.stdout).unwrap();
+    let openapi = openapi();
     let methods = |(path, item): (&String, &Value)| {
         let methods: Vec<_> = item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
         methods.into_iter().map(|method| format!("{method} {path}")).collect::<Vec<_>>()

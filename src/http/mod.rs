@@ -1,6 +1,7 @@
 //! HTTP: routes, parsing, problem documents. No decision is made here.
 
 mod admin;
+mod answers;
 mod destructions;
 mod devices;
 mod drills;

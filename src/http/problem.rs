@@ -38,9 +38,10 @@ impl IntoResponse for Error {
     }
 }
 
-type Described = (StatusCode, &'static str, &'static str);
+pub(super) type Described = (StatusCode, &'static str, &'static str);
 
-fn describe(error: &Error) -> Described {
+/// Status, stable code and constant title.
+pub(super) fn describe(error: &Error) -> Described {
     use protocol::jws::JwsError;
     match error {
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request is malformed"),

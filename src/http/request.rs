@@ -56,7 +56,7 @@ fn agent(headers: &HeaderMap) -> Option<String> {
     Some(agent.chars().take(MAX_AGENT).collect())
 }
 
-async fn read(body: axum::body::Body, max: usize) -> Result<Vec<u8>, Error> {
+pub(super) async fn read(body: axum::body::Body, max: usize) -> Result<Vec<u8>, Error> {
     let read = timeout(BODY_DEADLINE, to_bytes(body, max)).await;
     let bytes = read.map_err(|_| Error::Malformed("the body came too slowly"))?;
     Ok(bytes.map_err(|_| protocol::jws::JwsError::TooLong)?.into())

@@ -1,6 +1,8 @@
 //! The table of contents: one line per route.
 
+use super::answers::problems;
 use super::operations::Health;
+use super::request::read;
 use super::{
     admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, operations, records,
     restores, rewraps, sinks,
@@ -14,6 +16,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
+use protocol::jws::MAX_BODY;
 use std::sync::Arc;
 use std::time::Instant;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr};
@@ -91,26 +94,28 @@ pub fn openapi() -> OpenApi {
     document
 }
 
-/// What OpenAPI 3.1 wants besides: words for each answer, an id of its own for each operation, and no wildcards.
+/// What OpenAPI 3.1 wants besides: words for each answer, an id of its own for each operation, and no wildcards; and which
+/// problems each route answers.
 fn described((path, mut item): (String, PathItem)) -> (String, PathItem) {
-    for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+    for (method, operation) in [("get", &mut item.get), ("post", &mut item.post)] {
+        let Some(operation) = operation else { continue };
         let named = operation.tags.iter().flatten().chain(&operation.operation_id).map(String::as_str);
         operation.operation_id = Some(named.collect::<Vec<_>>().join("_"));
-        for (status, answer) in &mut operation.responses.responses {
+        let problems = problems((method, &path), operation);
+        let responses = &mut operation.responses.responses;
+        responses.retain(|status, _| !status.ends_with("XX"));
+        for (status, answer) in responses.iter_mut() {
             if let RefOr::T(answer) = answer {
                 answer.description = meaning(status).into();
             }
         }
+        responses.extend(problems);
     }
     (path.replace("{*", "{"), item)
 }
 
 fn meaning(status: &str) -> &'static str {
-    match status {
-        "4XX" => "Refused: `code` says why",
-        "5XX" => "Failed: `code` says what; nothing was released",
-        code => code.parse().ok().and_then(|code: StatusCode| code.canonical_reason()).unwrap_or("An answer"),
-    }
+    status.parse().ok().and_then(|code: StatusCode| code.canonical_reason()).unwrap_or("An answer")
 }
 
 /// All routes, ready to be served.
@@ -120,10 +125,19 @@ pub fn router(broker: Arc<Broker>, health: Health) -> Router {
         .route("/openapi.json", get(operations::document))
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::NotFound })
+        .layer(from_fn(whole))
         .layer(from_fn_with_state(broker.clone(), with_nonce))
         .layer(from_fn(measured))
         .layer(Extension(health))
         .with_state(broker)
+}
+
+/// Reads the body before anything answers. To close a connection over unread bytes resets it, and the client might never see
+/// the answer (RFC 9112, section 9.6).
+async fn whole(request: Request, next: Next) -> Result<Response, Error> {
+    let (parts, body) = request.into_parts();
+    let body = read(body, MAX_BODY).await?;
+    Ok(next.run(Request::from_parts(parts, body.into())).await)
 }
 
 /// Every answer carries a fresh nonce, so that no request needs one of its own to get one (RFC 8555, section 6.5).

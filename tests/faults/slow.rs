@@ -1,4 +1,5 @@
-//! Ten thousand clients that send a byte a second: honest ones are served beside them, and none of them stays.
+//! Ten thousand clients that send a byte a second: honest ones are served beside them, and none of them stays. And honest
+//! ones whose body comes a moment after its headers.
 
 use crate::harness::{Broker, Raw, TENANT};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -129,6 +130,28 @@ fn resident_kib(broker: &Broker) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", broker.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// As clients do that write headers and body one after the other, and then use the connection again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_a_client_whose_body_comes_late() {
+    let broker = Broker::start().await;
+    let mut tls = tls(&broker);
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(("127.0.0.1", broker.port)).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(tls));
+    let mut stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    for path in ["/v1/admin/tenants", "/v1/admin/tenants/acme/keks/none/disable", "/v1/tenants/acme/devices", "/"] {
+        let headers = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n");
+        stream.write_all(headers.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+        stream.write_all(b"{}").await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = [0; 4096];
+        let read = timeout(LIMIT, stream.read(&mut answer)).await.unwrap().unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 4"), "{path}: {}", String::from_utf8_lossy(&answer[..read]));
+    }
 }
 
 fn tls(broker: &Broker) -> ClientConfig {

@@ -5,6 +5,7 @@
 pub mod aws;
 pub mod azure;
 pub mod bao;
+mod document;
 pub mod google;
 pub mod hsm;
 pub mod raw;
@@ -12,6 +13,7 @@ pub mod raw;
 pub use raw::{Answer, Raw};
 
 use device::{Broker as Address, Device, DeviceInfo};
+use document::assert_documented;
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 use sqlx::{Connection, Row};
@@ -164,20 +166,29 @@ impl Broker {
 
     /// An admin request: POST with a body, else GET. Gives status and JSON.
     pub async fn admin(&self, path: &str, body: Option<Value>) -> (u16, Value) {
-        let url = self.url(&format!("/v1/admin/tenants{path}"));
-        let request = match body {
-            Some(body) => self.http.post(url).json(&body),
-            None => self.http.get(url),
-        };
-        let answer = request.bearer_auth(self.token()).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+        self.ask(&self.token(), path, body).await
     }
 
     /// [`Self::admin`] by the second administrator of [`Self::with_two_administrators`].
     pub async fn second_admin(&self, path: &str, body: Value) -> (u16, Value) {
-        let url = self.url(&format!("/v1/admin/tenants{path}"));
-        let answer = self.http.post(url).json(&body).bearer_auth(SECOND_TOKEN).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+        self.ask(SECOND_TOKEN, path, Some(body)).await
+    }
+
+    async fn ask(&self, token: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let path = format!("/v1/admin/tenants{path}");
+        let method = if body.is_some() { "post" } else { "get" };
+        let request = match body {
+            Some(body) => self.http.post(self.url(&path)).json(&body),
+            None => self.http.get(self.url(&path)),
+        };
+        let answer = request.bearer_auth(token).send().await.unwrap();
+        let (status, body) = (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null));
+        assert_documented(
+            method,
+            &path,
+            (status, if status < 400 { "" } else { body["code"].as_str().unwrap_or("none") }),
+        );
+        (status, body)
     }
 
     /// As [`Self::admin`], and it must succeed.

@@ -1,6 +1,7 @@
 //! A device that says exactly what a test wants said: right, wrong or twice.
 
 use super::Broker;
+use super::document::assert_documented;
 use protocol::encoding::{Base64Url, from_json};
 use protocol::jws::{CONTENT_TYPE, DeviceKey, Signer};
 use protocol::messages::{Enrol, Enrolled, RestoreOpened, Wrap};
@@ -31,11 +32,12 @@ pub struct Answer {
 impl Answer {
     /// The `code` of a problem document; empty for a success.
     pub fn code(&self) -> String {
-        let problem: Value = serde_json::from_slice(&self.body).unwrap_or(Value::Null);
-        if self.status >= 400 {
-            assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{self:?}");
-            assert_eq!(problem["status"], self.status, "{self:?}");
+        if self.status < 400 {
+            return String::new();
         }
+        let problem: Value = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{self:?}");
+        assert_eq!(problem["status"], self.status, "{self:?}");
         problem["code"].as_str().unwrap_or_default().into()
     }
 
@@ -188,6 +190,9 @@ async fn nonce(http: &reqwest::Client, base: &str) -> String {
 
 async fn send(http: &reqwest::Client, url: &str, body: Vec<u8>) -> Answer {
     let answer = http.post(url).header(header::CONTENT_TYPE, CONTENT_TYPE).body(body).send().await.unwrap();
+    let answered = answer.url().clone();
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    Answer { status, headers, body: answer.bytes().await.unwrap().into() }
+    let answer = Answer { status, headers, body: answer.bytes().await.unwrap().into() };
+    assert_documented("post", answered.path(), (status, &answer.code()));
+    answer
 }

@@ -22,6 +22,7 @@ mod keks;
 mod limits;
 mod log;
 mod log_key;
+mod openapi;
 mod requests;
 mod restore;
 mod revoke;

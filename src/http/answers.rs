@@ -1,0 +1,192 @@
+//! Which problems each route may answer, for the OpenAPI document. What is a route's own is listed here; the rest follows
+//! from what the route takes. Statuses and titles come from the one map of errors.
+
+use super::problem::describe;
+use crate::commit::CommitError;
+use crate::error::{Error, Refusal};
+use crate::store::StoreError;
+use protocol::jws::{CONTENT_TYPE, JwsError};
+use protocol::messages::Problem;
+use providers::{Error as ProviderError, Unusable};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+
+/// The refusals that are a route's own, by the id of its operation.
+const OWN: &[(&str, &[Refusal])] = {
+    use Refusal::{
+        CodeInvalid, CountChanged, DestructionOver, DeviceKnown, ImportUnsupported, KekInactive, KekMissing,
+        KekNotDisabled, KekReserved, KekTaken, LogNotFrozen, MaterialInvalid, NothingToRotate, PolicyChanged,
+        PolicyDenied, ProtectionChanged, ProviderReserved, RecordShredded, RecordTaken, RecordUnknown,
+        RestoreInProgress, RestoreNotReleased, RestoreOver, RestorePending, RestoreUnknown, RewrapOpen, RewrapOver,
+        SealedInvalid, SecondAdministratorNeeded, SinkRunning, StaleGeneration, StaleIngress, SubjectErased, Taken,
+        TranscriptMismatch, Unknown, UserInactive, UserNotRevoked,
+    };
+    &[
+        ("admin_cancel_destruction", &[DestructionOver]),
+        ("admin_confirm_destruction", &[DestructionOver, SecondAdministratorNeeded, CountChanged]),
+        ("admin_create_code", &[UserInactive]),
+        ("admin_create_tenant", &[Taken]),
+        ("admin_create_user", &[Taken]),
+        ("admin_disable", &[KekInactive]),
+        ("admin_enable", &[KekNotDisabled]),
+        ("admin_erase_user", &[UserNotRevoked, SubjectErased, Unknown]),
+        ("admin_import", &[ImportUnsupported, MaterialInvalid, KekTaken, KekReserved, ProviderReserved]),
+        ("admin_parameters", &[ImportUnsupported, KekTaken, KekReserved, ProviderReserved]),
+        ("admin_probe", &[KekTaken, KekReserved, ProviderReserved]),
+        ("admin_progress", &[KekMissing]),
+        ("admin_protect", &[KekInactive, Unknown]),
+        ("admin_register", &[KekTaken, KekReserved, ProviderReserved]),
+        ("admin_request_destruction", &[KekInactive, CountChanged]),
+        ("admin_resume_sink", &[SinkRunning]),
+        ("admin_revoke", &[SubjectErased, Unknown]),
+        ("admin_rotate", &[KekInactive, NothingToRotate]),
+        ("admin_start", &[RewrapOpen, KekMissing, KekInactive]),
+        ("admin_step", &[RewrapOver, KekMissing, Unknown]),
+        ("devices_enrol", &[CodeInvalid, DeviceKnown, PolicyDenied]),
+        ("log_thaw", &[LogNotFrozen]),
+        (
+            "records_wrap",
+            &[
+                PolicyDenied,
+                KekMissing,
+                KekInactive,
+                ProtectionChanged,
+                StaleIngress,
+                SealedInvalid,
+                RecordTaken,
+                StaleGeneration,
+            ],
+        ),
+        ("restores_acknowledge", &[RestoreUnknown, TranscriptMismatch, RestoreNotReleased, RestoreOver]),
+        ("restores_open", &[PolicyDenied, RecordUnknown]),
+        (
+            "restores_release",
+            &[
+                RestoreUnknown,
+                TranscriptMismatch,
+                RestorePending,
+                RestoreInProgress,
+                RestoreOver,
+                RecordShredded,
+                PolicyDenied,
+                PolicyChanged,
+                KekInactive,
+            ],
+        ),
+        ("restores_status", &[RestoreUnknown]),
+    ]
+};
+
+/// The operations that wait for the customer's KMS or HSM.
+const ASK_A_PROVIDER: &[&str] =
+    &["admin_import", "admin_parameters", "admin_register", "admin_rotate", "records_wrap", "restores_release"];
+
+/// The operations that stop while the disk is nearly full.
+const NEED_ROOM: &[&str] = &["operations_readyz", "records_wrap", "restores_open", "restores_release"];
+
+/// The operations that wait for witnesses, where a release requires them.
+const NEED_WITNESSES: &[&str] = &["restores_release"];
+
+/// Every answer of an operation that is a problem, by its status.
+pub(super) fn problems((method, path): (&str, &str), operation: &Operation) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<String, BTreeMap<&str, &str>> = BTreeMap::new();
+    for (status, code, title) in errors((method, path), operation).iter().map(describe) {
+        by_status.entry(status.as_str().to_owned()).or_default().insert(code, title);
+    }
+    by_status.into_iter().map(|(status, titles)| (status, response(&titles).into())).collect()
+}
+
+fn response(titles: &BTreeMap<&str, &str>) -> Response {
+    let lines: Vec<_> = titles.iter().map(|(code, title)| format!("- `{code}`: {title}")).collect();
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(lines.join("\n")).content(Problem::CONTENT_TYPE, content).build()
+}
+
+/// An error for each code that the operation may answer.
+fn errors((method, path): (&str, &str), operation: &Operation) -> Vec<Error> {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    let own = OWN.iter().filter(|(of, _)| *of == id).flat_map(|(_, refusals)| refusals.iter());
+    let mut errors: Vec<Error> = own.map(|refusal| Error::Refused(*refusal)).collect();
+    let is_open = !path.starts_with("/v1/") || path == "/v1/nonce";
+    if !is_open {
+        errors.extend(of_input(operation));
+        errors.extend([Error::Unproven, Error::RateLimited { retry_after: Duration::ZERO }, storage()]);
+    }
+    if !is_open && method == "post" {
+        errors.extend([Error::Interrupted, CommitError::LogFrozen { tenant: String::new() }.into()]);
+    }
+    if !is_open && method == "post" && path.contains("{tenant}") {
+        errors.push(Refusal::TenantInactive.into());
+    }
+    if ASK_A_PROVIDER.contains(&id) {
+        errors.extend(of_providers().map(Error::Provider));
+    }
+    if NEED_ROOM.contains(&id) {
+        errors.push(Error::DiskLow);
+    }
+    if NEED_WITNESSES.contains(&id) {
+        errors.push(Error::WitnessUnavailable);
+    }
+    if id == "operations_readyz" {
+        errors.extend([storage(), CommitError::Stopped.into()]);
+    }
+    errors
+}
+
+/// What is wrong with what was sent, or with where it was sent to.
+fn of_input(operation: &Operation) -> Vec<Error> {
+    let has = |place: ParameterIn| {
+        let is_there = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(it) if it.parameter_in == place);
+        operation.parameters.iter().flatten().any(is_there)
+    };
+    let mut errors = Vec::new();
+    if has(ParameterIn::Path) {
+        errors.push(Error::NotFound);
+    }
+    if has(ParameterIn::Query) {
+        errors.push(Error::Malformed(""));
+    }
+    if let Some(RefOr::T(body)) = &operation.request_body {
+        errors.extend([Error::Malformed(""), JwsError::TooLong.into()]);
+        if body.content.contains_key(CONTENT_TYPE) {
+            errors.extend([JwsError::Header.into(), Error::UrlMismatch, Error::BadNonce]);
+            errors.extend([Refusal::UserInactive, Refusal::DeviceInactive].map(Error::Refused));
+        }
+    }
+    errors
+}
+
+fn of_providers() -> [ProviderError; 11] {
+    let unusable =
+        [Unusable::Disabled, Unusable::PendingDeletion, Unusable::Expired, Unusable::Exhausted, Unusable::NotYetValid];
+    let [disabled, deleted, expired, exhausted, early] = unusable.map(ProviderError::KeyUnusable);
+    let (throttled, unavailable) =
+        (ProviderError::Throttled { retry_after: None }, ProviderError::Unavailable { retry_after: None });
+    let broken = ProviderError::Broken(Box::new(std::fmt::Error));
+    let (refused, mismatch, missing) = (ProviderError::Refused, ProviderError::Mismatch, ProviderError::NoSuchKey);
+    [mismatch, missing, disabled, deleted, expired, exhausted, early, refused, throttled, unavailable, broken]
+}
+
+fn storage() -> Error {
+    StoreError::Corrupt { column: "" }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_operation_that_is_named_here_exists() {
+        let document = openapi();
+        let operations = document.paths.paths.values().flat_map(|item| [&item.get, &item.post]).flatten();
+        let ids: BTreeSet<_> = operations.filter_map(|operation| operation.operation_id.as_deref()).collect();
+        let own = OWN.iter().map(|(id, _)| id);
+        for id in own.chain(ASK_A_PROVIDER).chain(NEED_ROOM).chain(NEED_WITNESSES) {
+            assert!(ids.contains(id), "{id}");
+        }
+    }
+}
