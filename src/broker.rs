@@ -10,6 +10,7 @@ use crate::keys::Keys;
 use crate::kms::Kms;
 use crate::limits::Limits;
 use crate::nonce::Nonces;
+use crate::outbox::Outbox;
 use crate::quorum::Quorum;
 use crate::reserved::Reserved;
 use crate::store::Store;
@@ -43,6 +44,8 @@ pub struct Broker {
     pub health: Health,
     /// How far each sink is.
     pub feeds: Feeds,
+    /// Whom the broker tells at once.
+    pub outbox: Outbox,
     /// What not every tenant may register.
     pub reserved: Reserved,
     /// Which findings are raised.

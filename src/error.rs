@@ -67,6 +67,8 @@ stored_words! {
         RestoreInProgress = "restore_in_progress",
         /// It was acknowledged, failed, revoked or ran out.
         RestoreOver = "restore_over",
+        /// It was released: it can no longer be stopped.
+        RestoreReleased = "restore_released",
         /// Nothing was released yet that could be acknowledged.
         RestoreNotReleased = "restore_not_released",
         /// The transcript is not this restore's.

@@ -216,6 +216,18 @@ impl Keys {
         kept.erasures += 1;
     }
 
+    /// Seals a notice until it is sent: whoever writes the database cannot have the broker say anything of theirs.
+    #[must_use]
+    pub fn seal_notice(&self, tenant: &str, id: Uuid, envelope: &[u8]) -> Vec<u8> {
+        seal_bytes(&self.seal, &notice_aad(tenant, id), envelope.to_vec())
+    }
+
+    /// Opens what [`Self::seal_notice`] has sealed; `None` where it was altered, or moved from another row.
+    #[must_use]
+    pub fn open_notice(&self, tenant: &str, id: Uuid, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        unseal_bytes(&self.seal, &notice_aad(tenant, id), sealed)
+    }
+
     /// A key that is kept nowhere: what it seals is gone.
     pub(crate) fn nobodys_subject() -> Result<Arc<SubjectKey>, KeyError> {
         SubjectKey::new(&Secret::random(KEY_LEN)).map(Arc::new).map_err(|_| KeyError::SubjectErased)
@@ -314,19 +326,32 @@ fn subject_aad(tenant: &str, subject: &str) -> String {
     format!("keyfold/1 subject key\n{tenant}\n{subject}")
 }
 
-/// `nonce || ciphertext || tag`.
+fn notice_aad(tenant: &str, id: Uuid) -> String {
+    format!("keyfold/1 notice\n{tenant}\n{id}")
+}
+
 fn seal_key(seal: &RandomizedNonceKey, aad: &str, key: &Secret) -> Vec<u8> {
     #[expect(clippy::disallowed_methods, reason = "encrypted in place, in the buffer that is stored")]
-    let mut buffer = key.expose().to_vec();
+    seal_bytes(seal, aad, key.expose().to_vec())
+}
+
+/// `nonce || ciphertext || tag`.
+fn seal_bytes(seal: &RandomizedNonceKey, aad: &str, mut buffer: Vec<u8>) -> Vec<u8> {
     let nonce = seal
         .seal_in_place_append_tag(Aad::from(aad), &mut buffer)
-        .expect("invariant: a 32-byte plaintext is within AES-GCM's limits");
+        .expect("invariant: what a row holds is within AES-GCM's limits");
     [&nonce.as_ref()[..], &buffer].concat()
 }
 
 fn unseal_key(seal: &RandomizedNonceKey, aad: &str, sealed: &[u8]) -> Option<Secret> {
+    let key = unseal_bytes(seal, aad, sealed)?;
+    (key.len() == KEY_LEN).then(|| Secret::copied_from(&key))
+}
+
+fn unseal_bytes(seal: &RandomizedNonceKey, aad: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;
     let mut buffer = Zeroizing::new(ciphertext.to_vec());
-    let key = seal.open_in_place(Nonce::from(nonce), Aad::from(aad), &mut buffer).ok()?;
-    (key.len() == KEY_LEN).then(|| Secret::copied_from(key))
+    let length = seal.open_in_place(Nonce::from(nonce), Aad::from(aad), &mut buffer).ok()?.len();
+    buffer.truncate(length);
+    Some(buffer)
 }

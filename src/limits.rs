@@ -17,6 +17,8 @@ pub struct Rates {
     pub device_per_second: NonZeroU32,
     /// For all devices of a tenant together.
     pub tenant_per_second: NonZeroU32,
+    /// Pages for visitors without a login, for one address (IPv6: one /64), a minute.
+    pub visits_per_minute: NonZeroU32,
     /// Failed proofs from one address (IPv6: one /64), a minute.
     pub failures_per_minute: NonZeroU32,
 }
@@ -24,7 +26,12 @@ pub struct Rates {
 impl Default for Rates {
     fn default() -> Self {
         let rate = |n| NonZeroU32::new(n).expect("invariant: these constants are not 0");
-        Self { device_per_second: rate(5), tenant_per_second: rate(500), failures_per_minute: rate(30) }
+        Self {
+            device_per_second: rate(5),
+            tenant_per_second: rate(500),
+            visits_per_minute: rate(60),
+            failures_per_minute: rate(30),
+        }
     }
 }
 
@@ -33,6 +40,7 @@ impl Default for Rates {
 pub struct Limits {
     devices: DefaultKeyedRateLimiter<Uuid>,
     tenants: DefaultKeyedRateLimiter<String>,
+    visits: DefaultKeyedRateLimiter<IpAddr>,
     failures: DefaultKeyedRateLimiter<IpAddr>,
 }
 
@@ -44,6 +52,7 @@ impl Limits {
         Self {
             devices: RateLimiter::keyed(per_second(rates.device_per_second)),
             tenants: RateLimiter::keyed(per_second(rates.tenant_per_second)),
+            visits: RateLimiter::keyed(Quota::per_minute(rates.visits_per_minute)),
             failures: RateLimiter::keyed(Quota::per_minute(rates.failures_per_minute)),
         }
     }
@@ -52,6 +61,11 @@ impl Limits {
     pub fn count(&self, tenant: &str, device: Uuid) -> Result<(), Error> {
         take(&self.devices, &device)?;
         take(&self.tenants, &tenant.to_owned())
+    }
+
+    /// Counts a page for somebody unproven.
+    pub fn count_visit(&self, from: IpAddr) -> Result<(), Error> {
+        take(&self.visits, &network(from))
     }
 
     /// Counts a failed proof; the answer to it once there are too many.
@@ -63,6 +77,7 @@ impl Limits {
     pub fn forget_idle(&self) {
         self.devices.retain_recent();
         self.tenants.retain_recent();
+        self.visits.retain_recent();
         self.failures.retain_recent();
     }
 }

@@ -20,8 +20,10 @@ mod limits;
 mod niced;
 mod nonce;
 mod ops;
+mod outbox;
 mod quorum;
 mod reserved;
+mod sending;
 mod store;
 
 use clap::Parser;

@@ -100,7 +100,7 @@ fn each_route_is_documented_and_no_other() {
     let mut routes: BTreeSet<_> = openapi["paths"].as_object().unwrap().iter().flat_map(methods).collect();
     routes.insert("GET /openapi.json".into());
     let api = read("docs/API.md");
-    let documented = ["## Devices", "## Administrators", "## Auditors", "## Operators"];
+    let documented = ["## Devices", "## People", "## Administrators", "## Auditors", "## Operators"];
     let documented: BTreeSet<_> = documented.iter().flat_map(|heading| first_cells(&api, heading)).collect();
     assert_eq!(documented, routes);
 }
@@ -148,8 +148,9 @@ fn each_field_of_the_configuration_is_documented() {
     let (sinks, witness) = (sink_sources(), read("src/config/witness.rs"));
     let cosigning = read("src/config/cosigning.rs");
     let cosigning = part(&cosigning, "pub struct Witness {", "impl Config");
+    let notices = read("src/config/notices.rs");
     let rates = part(&limits, "pub struct Rates {", "\n}");
-    let fields = [structs, provider, &azure, &sinks, cosigning, &witness, rates]
+    let fields = [structs, provider, &azure, &sinks, cosigning, &witness, &notices, rates]
         .into_iter()
         .flat_map(str::lines)
         .filter_map(|line| {
@@ -163,6 +164,7 @@ fn each_field_of_the_configuration_is_documented() {
     let mut documented = first_cells(&read("docs/OPERATIONS.md"), "## Configuration");
     documented.extend(table_cells(&read("docs/SINKS.md")));
     documented.extend(table_cells(&read("docs/WITNESS.md")));
+    documented.extend(table_cells(&read("docs/NOTICES.md")));
     let names: BTreeSet<_> = documented.iter().flat_map(|name| name.split('.')).map(str::to_owned).collect();
     let missing: Vec<_> = fields.difference(&names).collect();
     assert!(missing.is_empty(), "not in docs/OPERATIONS.md: {missing:?}");

@@ -40,7 +40,7 @@ use connection::Connection;
 use protocol::{
     enrolment::EnrolmentCode,
     jws::{DeviceKey, Signer},
-    messages::{DeviceState, DeviceStatus, Enrol, Enrolled, RecordEntry, RecordList},
+    messages::{DeviceState, DeviceStatus, Enrol, Enrolled, RecordEntry, RecordList, Veto},
     names::{TenantId, Text, UserId},
 };
 use state::State;
@@ -161,6 +161,15 @@ impl Device {
             self.save()?;
         }
         Ok(status)
+    }
+
+    /// Stops a restore of the device's user that was not released yet, whichever device asked for it; [`Self::status`]
+    /// tells of them. Again is no fault.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is too late, or any other [`Error`].
+    pub async fn veto(&self, restore: Uuid) -> Result<(), Error> {
+        self.connection.tell(&format!("v1/tenants/{}/restores/{restore}/veto", self.state.tenant), &Veto {}).await
     }
 
     /// All records of the device's user.

@@ -139,7 +139,8 @@ impl Pending<'_> {
                 | RestoreState::Denied
                 | RestoreState::Failed
                 | RestoreState::Expired
-                | RestoreState::Revoked => return Err(Error::RestoreOver),
+                | RestoreState::Revoked
+                | RestoreState::Vetoed => return Err(Error::RestoreOver),
             }
             state = self.status().await?;
         }

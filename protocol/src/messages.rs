@@ -11,6 +11,6 @@ pub use enrol::{DeviceState, DeviceStatus, Enrol, Enrolled, IngressKey, LogKeys}
 pub use problem::Problem;
 pub use restore::{
     Acknowledge, MAX_RECORDS, Needs, OpenRestore, Release, Released, ReleasedRecord, RestoreOpened, RestoreState,
-    Selection, SelectionError,
+    Selection, SelectionError, UserRestore, Veto,
 };
 pub use wrap::{Bundle, RecordEntry, RecordList, Wrap, Wrapped};

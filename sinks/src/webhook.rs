@@ -44,12 +44,61 @@ pub enum OpenError {
     Key,
 }
 
-/// A receiver that takes a batch as one signed JSON document. Confirmed: it answered with a status of success.
+/// An address that signed JSON documents are posted to.
 #[derive(Debug)]
-pub struct WebhookSink {
+pub struct Endpoint {
     client: Client,
     url: Url,
     keys: Vec<Key>,
+}
+
+impl Endpoint {
+    /// Sends nothing yet.
+    ///
+    /// # Errors
+    /// Address, certificates or keys cannot be used.
+    pub fn open(url: &str, keys: &[Secret], connection: &Connection) -> Result<Self, OpenError> {
+        let client = Client::new(connection)?;
+        let url = client.address(url).map_err(https::ConnectError::from)?;
+        let keys = keys.iter().map(Key::read).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Err(OpenError::NoKey);
+        }
+        Ok(Self { client, url, keys })
+    }
+
+    /// What receivers verify `v1a` signatures with, one for each `whsk_` key.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<String> {
+        self.keys.iter().filter_map(Key::public).collect()
+    }
+
+    /// Posts what `write` appends, once. Receivers remove duplicates by `id`: visible ASCII without a dot.
+    ///
+    /// # Errors
+    /// The receiver has not answered with a status of success.
+    pub async fn post(&self, id: &str, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Trouble> {
+        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
+        let mut signed = format!("{id}.{timestamp}.").into_bytes();
+        let body_at = signed.len();
+        write(&mut signed);
+        let signatures: Vec<_> = self.keys.iter().map(|key| key.sign(&signed)).collect();
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signatures.join(" "))
+            .body(Bytes::from(signed).slice(body_at..));
+        self.client.send(request, MAX_ANSWER).await?.accepted().map(drop)
+    }
+}
+
+/// A receiver that takes a batch as one signed JSON document. Confirmed: it answered with a status of success.
+#[derive(Debug)]
+pub struct WebhookSink {
+    endpoint: Endpoint,
     max_messages: usize,
 }
 
@@ -59,19 +108,14 @@ impl WebhookSink {
     /// # Errors
     /// Address, certificates or keys cannot be used.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        let client = Client::new(&options.connection)?;
-        let url = client.address(&options.url).map_err(https::ConnectError::from)?;
-        let keys = options.keys.iter().map(Key::read).collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() {
-            return Err(OpenError::NoKey);
-        }
-        Ok(Self { client, url, keys, max_messages: options.max_messages })
+        let endpoint = Endpoint::open(&options.url, &options.keys, &options.connection)?;
+        Ok(Self { endpoint, max_messages: options.max_messages })
     }
 
-    /// What receivers verify `v1a` signatures with, one for each `whsk_` key.
+    /// [`Endpoint::public_keys`].
     #[must_use]
     pub fn public_keys(&self) -> Vec<String> {
-        self.keys.iter().filter_map(Key::public).collect()
+        self.endpoint.public_keys()
     }
 }
 
@@ -86,20 +130,7 @@ impl Sink for WebhookSink {
     }
 
     async fn deliver(&mut self, batch: &[Message]) -> Result<Vec<Refused>, Trouble> {
-        let id = batch_id(batch);
-        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
-        let signed = signed_content(&id, &timestamp, batch);
-        let signatures: Vec<_> = self.keys.iter().map(|key| key.sign(&signed)).collect();
-        let body = signed.slice(id.len() + timestamp.len() + 2..);
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", signatures.join(" "))
-            .body(body);
-        self.client.send(request, MAX_ANSWER).await?.accepted()?;
+        self.endpoint.post(&batch_id(batch), |body| write_batch(batch, body)).await?;
         Ok(Vec::new())
     }
 }
@@ -114,20 +145,18 @@ fn batch_id(batch: &[Message]) -> String {
     format!("msg_{}", BASE64_URL_SAFE_NO_PAD.encode(&hash.finish().as_ref()[..18]))
 }
 
-/// `<id>.<timestamp>.<body>`.
-fn signed_content(id: &str, timestamp: &str, batch: &[Message]) -> Bytes {
-    let mut content = format!("{id}.{timestamp}.").into_bytes();
-    content.reserve(batch.iter().map(|message| message.body.len() + 1).sum::<usize>() + 128);
+/// `{"type", "timestamp", "data": [..]}`.
+fn write_batch(batch: &[Message], out: &mut Vec<u8>) {
+    out.reserve(batch.iter().map(|message| message.body.len() + 1).sum::<usize>() + 128);
     let began = batch.first().map(Message::time).unwrap_or_default();
-    content.extend_from_slice(format!(r#"{{"type":"keyfold.events","timestamp":"{began}","data":["#).as_bytes());
+    out.extend_from_slice(format!(r#"{{"type":"keyfold.events","timestamp":"{began}","data":["#).as_bytes());
     for (position, message) in batch.iter().enumerate() {
         if position > 0 {
-            content.push(b',');
+            out.push(b',');
         }
-        message.write_json(&mut content);
+        message.write_json(out);
     }
-    content.extend_from_slice(b"]}");
-    content.into()
+    out.extend_from_slice(b"]}");
 }
 
 /// What signs.

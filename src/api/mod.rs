@@ -90,6 +90,9 @@ pub struct Tenant {
 pub struct CreateUser {
     /// 1 to 128 of `A-Z a-z 0-9 . _ @ -`.
     pub id: String,
+    /// Where the person is told of what happens to their keys.
+    #[serde(default)]
+    pub email: Option<String>,
 }
 
 /// A user.
@@ -99,8 +102,18 @@ pub struct User {
     pub id: String,
     /// `active` or `revoked`.
     pub state: String,
+    /// Where the person is told of what happens to their keys.
+    pub email: Option<String>,
     /// When it was made.
     pub created_at: i64,
+}
+
+/// Has a user told elsewhere.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetEmail {
+    /// Where; `null` is nowhere.
+    pub email: Option<String>,
 }
 
 /// Asks for a one-time enrolment code.

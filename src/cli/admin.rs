@@ -151,6 +151,18 @@ enum User {
         tenant: String,
         /// Its id.
         id: String,
+        /// Where the person is told of what happens to their keys.
+        #[arg(long)]
+        email: Option<String>,
+    },
+    /// Have a user told elsewhere, or nowhere; the address that was is told so.
+    Email {
+        /// The tenant.
+        tenant: String,
+        /// The user.
+        id: String,
+        /// The new address; without it, the user is told no more.
+        email: Option<String>,
     },
     /// List a tenant's users.
     List {
@@ -290,9 +302,14 @@ fn keks(tenant: &api::Tenant) -> String {
 impl User {
     async fn run(self, client: &Client) -> Result<(), Failure> {
         match self {
-            Self::Create { tenant, id } => {
-                let made: api::User = client.post(&format!("{tenant}/users"), &api::CreateUser { id }).await?;
+            Self::Create { tenant, id, email } => {
+                let made: api::User = client.post(&format!("{tenant}/users"), &api::CreateUser { id, email }).await?;
                 client.show(&made, |user| user.id.clone())
+            }
+            Self::Email { tenant, id, email } => {
+                let ask = api::SetEmail { email };
+                let user: api::User = client.post(&format!("{tenant}/users/{id}/email"), &ask).await?;
+                client.show(&user, |user| user.email.clone().unwrap_or_default())
             }
             Self::Erase { id, confirm, .. } if confirm != id => {
                 Err(format!("`--confirm` must repeat `{id}`; nothing was erased").into())
@@ -303,8 +320,11 @@ impl User {
                 client.show(&done, |done| done.erasure.to_string())
             }
             Self::List { tenant } => {
-                let row = |user: &api::User| vec![user.id.clone(), user.state.clone(), output::time(user.created_at)];
-                client.list(&format!("{tenant}/users"), &["USER", "STATE", "CREATED"], row).await
+                let row = |user: &api::User| {
+                    let email = user.email.clone().unwrap_or_default();
+                    vec![user.id.clone(), user.state.clone(), email, output::time(user.created_at)]
+                };
+                client.list(&format!("{tenant}/users"), &["USER", "STATE", "EMAIL", "CREATED"], row).await
             }
         }
     }

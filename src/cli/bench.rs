@@ -92,7 +92,7 @@ async fn devices(broker: &Broker) -> Result<Vec<Principal>, Failure> {
     let mut devices = Vec::with_capacity(DEVICES);
     for number in 0..DEVICES {
         let user = format!("user-{number}");
-        ops::admin::create_user(broker, &admin, TENANT, &user).await?;
+        ops::admin::create_user(broker, &admin, TENANT, (&user, None)).await?;
         let expiry = broker.clock.now() + 60_000;
         let code = ops::admin::create_code(broker, &admin, TENANT, (&user, expiry)).await?;
         let key = DeviceKey::generate_p256().public().clone();
@@ -123,6 +123,7 @@ async fn ask(broker: Arc<Broker>, asker: Principal, counts: Arc<impl Fn() -> boo
             event,
             refused_as: Kind::RestoreDenied,
             subject: asker.user.clone(),
+            notices: Vec::new(),
         };
         broker.committer.commit(proposal).await?;
         if !counts() {

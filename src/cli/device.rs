@@ -10,6 +10,7 @@ use secret::Secret;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Be a device: enrol, back up, restore.
 #[derive(Debug, Args)]
@@ -40,8 +41,13 @@ enum Action {
     },
     /// Get the newest generation of some kinds back.
     Restore(Restore),
-    /// What the broker says about this device.
+    /// What the broker says about this device, and about open restores of its user.
     Status,
+    /// Stop a restore of this device's user that was not released yet.
+    Veto {
+        /// The restore.
+        restore: Uuid,
+    },
     /// The records of this device's user.
     Records {
         /// Print JSON.
@@ -139,6 +145,10 @@ impl Action {
             }
             Self::Restore(restore) => restore.run(&mut device).await,
             Self::Status => output::json(&device.status().await?),
+            Self::Veto { restore } => {
+                device.veto(restore).await?;
+                output::line(&format!("stopped {restore}"))
+            }
             Self::Records { json } => show_records(&device, json).await,
         }
     }

@@ -19,6 +19,7 @@ use crate::niced;
 use crate::nonce::Nonces;
 use crate::ops::{erase, findings, keks, rewrap, sweep};
 use crate::reserved::Reserved;
+use crate::sending;
 use crate::store::{Store, log};
 use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -103,6 +104,7 @@ async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Fail
     if broker.findings.running().next().is_some() {
         background.push(findings::start(broker.clone(), stop.clone()).await?);
     }
+    background.extend(sending::start(&broker, &config, &stop).await?);
     let config = Arc::new(config);
     let delivery = Delivery::start(broker.clone(), config.clone()).await?;
     for witness in witnesses(&config)? {
@@ -152,6 +154,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         kms: Kms::new(rooms),
         health: health::Health::default(),
         feeds: Feeds::default(),
+        outbox: config.notices.outbox(),
         reserved: reserved(config),
         findings: config.findings.settings(),
         background,

@@ -6,7 +6,9 @@ use super::tree::{Forest, Growth, NewLeaf};
 use super::view::View;
 use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work, sinks};
 use crate::error::Refusal;
-use crate::store::{self, Store, broker_keys, cosignatures, dead_letters, destructions, frozen_logs, nonces, subjects};
+use crate::store::{
+    self, Store, broker_keys, cosignatures, dead_letters, destructions, frozen_logs, nonces, notices, subjects,
+};
 use audit::event::{Exposure, Kind, Outcome};
 use metrics::{counter, histogram};
 use sqlx::{Any, Connection, Transaction};
@@ -83,14 +85,21 @@ impl Batcher {
         let mut view = View::load(&mut transaction, entries).await?;
         let mut growth = Growth::default();
         let mut judged = Vec::with_capacity(entries.len());
+        let mut told = Vec::new();
         for entry in entries.iter_mut() {
             let next_index = self.forest.size(&entry.proposal.tenant);
             let passed = gate::pass(&mut entry.proposal, &mut view, next_index, now);
+            if passed.is_ok() {
+                told.append(&mut entry.proposal.notices);
+            }
             let refused_as = refused_as(&entry.proposal, &view);
             let leaf = self.signer.leaf_of(entry, passed.as_ref().err().copied(), refused_as);
             judged.push(self.judge(&mut growth, entry, passed, leaf));
         }
         view.flush(&mut transaction).await?;
+        if !told.is_empty() {
+            notices::insert_all(&mut transaction, &told).await?;
+        }
         let grown = growth.flush(&mut self.forest, &mut transaction, now).await?;
         transaction.commit().await?;
         Ok(judged.into_iter().map(|judged| judged.map(|(applied, place)| grown.committed(place, applied))).collect())
@@ -111,6 +120,9 @@ impl Batcher {
         let mut writer = self.store.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         let passed = rare::pass(&entry.proposal, &mut transaction, now).await?;
+        if passed.is_ok() && !entry.proposal.notices.is_empty() {
+            notices::insert_all(&mut transaction, &entry.proposal.notices).await?;
+        }
         let leaf = self.rare_leaf(entry, passed.as_ref().err().copied());
         let mut growth = Growth::default();
         let judged = self.judge(&mut growth, entry, passed, leaf);
@@ -152,6 +164,8 @@ impl Batcher {
             }
             Upkeep::KeepDeadLetter(letter) => dead_letters::insert(&mut writer, &letter).await?,
             Upkeep::RemoveDeadLetter(letter) => dead_letters::remove(&mut writer, &letter).await?,
+            Upkeep::RemoveNotice(id) => drop(notices::remove(&mut writer, id).await?),
+            Upkeep::PostponeNotice { id, not_before } => notices::postpone(&mut writer, id, not_before).await?,
             Upkeep::StoreCosignatures(rows) => cosignatures::set(&mut writer, &rows).await?,
             Upkeep::FreezeLog(log) => {
                 frozen_logs::insert(&mut writer, &log).await?;

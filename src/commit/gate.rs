@@ -1,5 +1,6 @@
 //! The frequent changes, and the gate that each must pass. Pure: it sees what the transaction has loaded, and decides.
 
+use super::veto::veto;
 use super::view::View;
 use super::wraps::{self, Rewrap};
 use super::{Principal, Proposal};
@@ -43,6 +44,8 @@ pub enum Change {
     FetchAgain(ReleaseRequest),
     /// The device has what was released: the answer is forgotten.
     Acknowledge(ReleaseRequest),
+    /// The user stops it.
+    Veto(Uuid),
     /// Time has run out.
     Expire(Uuid),
 }
@@ -57,7 +60,7 @@ impl Change {
             | Self::FinishRelease(request, _)
             | Self::FetchAgain(request)
             | Self::Acknowledge(request) => Some(request.restore),
-            Self::AbortRelease { restore, .. } | Self::Expire(restore) => Some(*restore),
+            Self::AbortRelease { restore, .. } | Self::Veto(restore) | Self::Expire(restore) => Some(*restore),
         }
     }
 }
@@ -166,9 +169,11 @@ fn apply(
                 RestoreState::Pending | RestoreState::Approved | RestoreState::Releasing => {
                     return Err(Refusal::RestoreNotReleased);
                 }
-                RestoreState::Acknowledged | RestoreState::Failed | RestoreState::Expired | RestoreState::Revoked => {
-                    return Err(Refusal::RestoreOver);
-                }
+                RestoreState::Acknowledged
+                | RestoreState::Failed
+                | RestoreState::Expired
+                | RestoreState::Revoked
+                | RestoreState::Vetoed => return Err(Refusal::RestoreOver),
             }
         }
         Change::AbortRelease { restore, flight, retryable } => {
@@ -177,6 +182,7 @@ fn apply(
                 return Err(Refusal::RestoreOver);
             }
         }
+        Change::Veto(restore) => veto(view, tenant, principal, *restore, now)?,
         Change::Expire(restore) => expire(view, *restore, now)?,
     }
     Ok(Applied::Done)
@@ -232,9 +238,11 @@ fn begin(
         RestoreState::Pending => return Err(Refusal::RestorePending),
         // Released since the caller looked: the next try fetches the answer.
         RestoreState::Releasing | RestoreState::Released => return Err(Refusal::RestoreInProgress),
-        RestoreState::Acknowledged | RestoreState::Failed | RestoreState::Expired | RestoreState::Revoked => {
-            return Err(Refusal::RestoreOver);
-        }
+        RestoreState::Acknowledged
+        | RestoreState::Failed
+        | RestoreState::Expired
+        | RestoreState::Revoked
+        | RestoreState::Vetoed => return Err(Refusal::RestoreOver),
     }
     if now < restore.not_before {
         return Err(Refusal::RestorePending);
@@ -308,7 +316,8 @@ fn expire(view: &mut View, id: Uuid, now: Timestamp) -> Result<(), Refusal> {
             | RestoreState::Acknowledged
             | RestoreState::Failed
             | RestoreState::Expired
-            | RestoreState::Revoked => false,
+            | RestoreState::Revoked
+            | RestoreState::Vetoed => false,
         };
         open && now >= restore.expires_at
     });
@@ -330,7 +339,7 @@ fn land(view: &mut View, (id, flight): (Uuid, Uuid), next: RestoreState, now: Ti
 }
 
 /// Moves a restore on; the sealed answer lives only in state `released`.
-fn move_to(view: &mut View, id: Uuid, state: RestoreState, now: Timestamp) {
+pub(super) fn move_to(view: &mut View, id: Uuid, state: RestoreState, now: Timestamp) {
     if let Some(restore) = view.restores.get_mut(&id) {
         restore.state = state;
         restore.changed_at = now;

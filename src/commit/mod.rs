@@ -10,6 +10,7 @@ mod rare;
 mod rewraps;
 mod sinks;
 mod tree;
+mod veto;
 mod view;
 mod wraps;
 
@@ -29,6 +30,7 @@ use crate::store::cursors::Cursor;
 use crate::store::dead_letters::DeadLetter;
 use crate::store::frozen_logs::FrozenLog;
 use crate::store::nonces::SpentNonce;
+use crate::store::notices::SealedNotice;
 use crate::store::replays::Replay;
 use crate::store::subjects::{self, Erasure};
 use crate::store::{Store, StoreError};
@@ -105,6 +107,8 @@ pub struct Proposal<C> {
     pub refused_as: Kind,
     /// Whose key seals the disclosures; `""` is the tenant itself.
     pub subject: String,
+    /// What people are told if it passes.
+    pub notices: Vec<SealedNotice>,
 }
 
 impl<C> Proposal<C> {
@@ -112,13 +116,19 @@ impl<C> Proposal<C> {
     #[must_use]
     pub fn new(tenant: impl Into<String>, change: C, event: Event, refused_as: Kind) -> Self {
         let (tenant, subject) = (tenant.into(), String::new());
-        Self { tenant, nonce: None, principal: None, change, event, refused_as, subject }
+        Self { tenant, nonce: None, principal: None, change, event, refused_as, subject, notices: Vec::new() }
     }
 
     /// The same, with the disclosures under the key of this person.
     #[must_use]
     pub fn about(self, subject: impl Into<String>) -> Self {
         Self { subject: subject.into(), ..self }
+    }
+
+    /// The same, and if it passes, people are told.
+    #[must_use]
+    pub fn telling(self, notices: Vec<SealedNotice>) -> Self {
+        Self { notices, ..self }
     }
 }
 
@@ -153,6 +163,15 @@ pub enum Upkeep {
     KeepDeadLetter(DeadLetter),
     /// A receiver has taken an event that it had refused.
     RemoveDeadLetter(DeadLetter),
+    /// A notice was sent.
+    RemoveNotice(Uuid),
+    /// A notice waits for another try.
+    PostponeNotice {
+        /// Which.
+        id: Uuid,
+        /// Unix milliseconds; no try before.
+        not_before: i64,
+    },
     /// What witnesses have cosigned; at least one.
     StoreCosignatures(Vec<Cosignature>),
     /// The log takes no event any more.

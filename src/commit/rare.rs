@@ -12,12 +12,14 @@ use crate::store::enrolment_codes::{self, EnrolmentCode};
 use crate::store::frozen_logs;
 use crate::store::keks::{self, Kek};
 use crate::store::nonces;
+use crate::store::notices;
 use crate::store::restores::{self, Owner};
 use crate::store::rewraps::{self, Rewrap};
 use crate::store::subjects::{self, Erasure};
 use crate::store::tenants::{self, Protection, Tenant};
 use crate::store::users::{self, User};
 use crate::store::{Connection, Standing, StoreError};
+use ::notices::Address;
 use providers::Wrapped;
 use uuid::Uuid;
 
@@ -58,6 +60,10 @@ pub enum Rare {
     CompleteRewrap(Uuid),
     /// A new user with a subject key.
     CreateUser(User, Vec<u8>),
+    /// Where this user is told, by id, from now on.
+    SetEmail(String, Option<Address>),
+    /// This notice will not be sent.
+    GiveUpNotice(Uuid),
     /// A one-time enrolment code.
     CreateCode(EnrolmentCode),
     /// A device, by the code of this hash.
@@ -86,6 +92,8 @@ impl Rare {
             | Self::StepKek(..)
             | Self::ConfirmDestruction { .. }
             | Self::CancelDestruction(_)
+            | Self::SetEmail(..)
+            | Self::GiveUpNotice(_)
             | Self::CreateCode(_)
             | Self::Enrol(..)
             | Self::Revoke(_)
@@ -108,6 +116,7 @@ impl Rare {
             | Self::StepSink(..)
             | Self::ConfirmDestruction { .. }
             | Self::CancelDestruction(_)
+            | Self::GiveUpNotice(_)
             | Self::Erase(_)
             | Self::Thaw
             | Self::Export => true,
@@ -116,6 +125,7 @@ impl Rare {
             | Self::RegisterKek(..)
             | Self::Protect(_)
             | Self::CreateUser(..)
+            | Self::SetEmail(..)
             | Self::CreateCode(_)
             | Self::Enrol(..)
             | Self::Revoke(_)
@@ -184,6 +194,8 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::StepRewrap { id, step, reason } => rewrap_steps::step(db, tenant, (*id, *step), (reason, now)).await,
         Rare::CompleteRewrap(id) => rewrap_steps::complete(db, tenant, *id, now).await,
         Rare::CreateUser(user, subject) => create_user(db, user, subject).await,
+        Rare::SetEmail(user, email) => set_email(db, (tenant, user), email.as_ref()).await,
+        Rare::GiveUpNotice(id) => known(notices::remove(db, *id).await?),
         Rare::CreateCode(code) => create_code(db, code).await,
         Rare::Enrol(code, device) => enrol(db, code, device, now).await,
         Rare::Revoke(target) => revoke(db, tenant, target, now).await,
@@ -227,6 +239,21 @@ async fn create_user(db: &mut Connection, user: &User, subject: &[u8]) -> Result
     users::insert(db, user).await?;
     subjects::insert(db, &user.tenant, &user.id, subject).await?;
     Ok(Ok(Applied::Done))
+}
+
+async fn set_email(
+    db: &mut Connection,
+    (tenant, user): (&str, &str),
+    email: Option<&Address>,
+) -> Result<Passed, StoreError> {
+    if !is_active(users::find(db, tenant, user).await?.map(|user| user.state)) {
+        return Ok(Err(Refusal::UserInactive));
+    }
+    known(users::set_email(db, tenant, user, email).await?)
+}
+
+fn known(found: bool) -> Result<Passed, StoreError> {
+    Ok(if found { Ok(Applied::Done) } else { Err(Refusal::Unknown) })
 }
 
 async fn create_code(db: &mut Connection, code: &EnrolmentCode) -> Result<Passed, StoreError> {

@@ -166,6 +166,7 @@ impl Wanted {
             | Change::Remark
             | Change::OpenRestore(_)
             | Change::AbortRelease { .. }
+            | Change::Veto(_)
             | Change::Expire(_) => {}
         }
     }

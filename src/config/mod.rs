@@ -3,6 +3,7 @@
 
 pub mod azure_key_vault;
 mod cosigning;
+pub mod notices;
 mod provider;
 pub mod sink;
 mod witness;
@@ -100,6 +101,9 @@ pub struct Config {
     /// Whether a release waits for them.
     #[serde(default)]
     pub release: Release,
+    /// How people are told.
+    #[serde(default)]
+    pub notices: notices::Notices,
     /// Which findings are raised from the log.
     #[serde(default)]
     pub findings: Findings,
@@ -250,6 +254,7 @@ impl Config {
         if names.len() < self.sinks.len() {
             return Err(ConfigError::Invalid("two `[[sinks]]` have one name, and so one cursor"));
         }
+        self.notices.check()?;
         self.check_witnesses()
     }
 

@@ -11,6 +11,7 @@ use crate::store::{devices, records, restores, tenants, users, wraps};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
+use notices::Address;
 use protocol::messages::Problem;
 use protocol::names::{TenantId, Text, UserId};
 use std::convert::identity;
@@ -92,14 +93,36 @@ pub(super) async fn create_user(
 ) -> Created<api::User> {
     detached(async move {
         let id: UserId = ask.id.parse().map_err(|_| Error::Malformed("`id` is no user id"))?;
-        let user = ops::admin::create_user(&broker, &admin, &tenant, id.as_str()).await?;
+        let user = ops::admin::create_user(&broker, &admin, &tenant, (id.as_str(), address(ask.email)?)).await?;
         Ok((StatusCode::CREATED, Json(shown_user(user))))
     })
     .await
 }
 
 fn shown_user(user: users::User) -> api::User {
-    api::User { id: user.id, state: user.state.as_str().into(), created_at: user.created_at }
+    let email = user.email.map(String::from);
+    api::User { id: user.id, state: user.state.as_str().into(), email, created_at: user.created_at }
+}
+
+fn address(text: Option<String>) -> Result<Option<Address>, Error> {
+    text.map(Address::try_from).transpose().map_err(|_| Error::Malformed("`email` is no mail address"))
+}
+
+/// Has a user told elsewhere of what happens to their keys, or nowhere.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users/{user}/email", tag = "admin",
+    params(("tenant" = String, Path), ("user" = String, Path)), request_body = api::SetEmail,
+    responses((status = 200, body = api::User), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn set_email(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath((tenant, user)): InPath<(String, String)>,
+    Body(ask): Body<api::SetEmail>,
+) -> Result<Json<api::User>, Error> {
+    detached(async move {
+        let email = address(ask.email)?;
+        Ok(Json(shown_user(ops::admin::set_email(&broker, &admin, &tenant, (&user, email)).await?)))
+    })
+    .await
 }
 
 /// The tenant's users.

@@ -19,9 +19,9 @@ const OWN: &[(&str, &[Refusal])] = {
         CodeInvalid, CountChanged, DestructionOver, DeviceKnown, ImportUnsupported, KekInactive, KekMissing,
         KekNotDisabled, KekReserved, KekTaken, LogNotFrozen, MaterialInvalid, NothingToRotate, PolicyChanged,
         PolicyDenied, ProtectionChanged, ProviderReserved, RecordShredded, RecordTaken, RecordUnknown,
-        RestoreInProgress, RestoreNotReleased, RestoreOver, RestorePending, RestoreUnknown, RewrapOpen, RewrapOver,
-        SealedInvalid, SecondAdministratorNeeded, SinkRunning, StaleGeneration, StaleIngress, SubjectErased, Taken,
-        TranscriptMismatch, Unknown, UserInactive, UserNotRevoked,
+        RestoreInProgress, RestoreNotReleased, RestoreOver, RestorePending, RestoreReleased, RestoreUnknown,
+        RewrapOpen, RewrapOver, SealedInvalid, SecondAdministratorNeeded, SinkRunning, StaleGeneration, StaleIngress,
+        SubjectErased, Taken, TranscriptMismatch, Unknown, UserInactive, UserNotRevoked,
     };
     &[
         ("admin_cancel_destruction", &[DestructionOver]),
@@ -42,6 +42,7 @@ const OWN: &[(&str, &[Refusal])] = {
         ("admin_resume_sink", &[SinkRunning]),
         ("admin_revoke", &[SubjectErased, Unknown]),
         ("admin_rotate", &[KekInactive, NothingToRotate]),
+        ("admin_set_email", &[UserInactive, Unknown]),
         ("admin_start", &[RewrapOpen, KekMissing, KekInactive]),
         ("admin_step", &[RewrapOver, KekMissing, Unknown]),
         ("devices_enrol", &[CodeInvalid, DeviceKnown, PolicyDenied]),
@@ -76,6 +77,7 @@ const OWN: &[(&str, &[Refusal])] = {
             ],
         ),
         ("restores_status", &[RestoreUnknown]),
+        ("restores_veto", &[RestoreUnknown, RestoreReleased, RestoreOver]),
     ]
 };
 
@@ -88,6 +90,9 @@ const NEED_ROOM: &[&str] = &["operations_readyz", "records_wrap", "restores_open
 
 /// The operations that wait for witnesses, where a release requires them.
 const NEED_WITNESSES: &[&str] = &["restores_release"];
+
+/// The pages for visitors without a login, and what of them changes something.
+const FOR_VISITORS: (&[&str], &[&str]) = (&["veto_page", "veto_stop"], &["veto_stop"]);
 
 /// Every answer of an operation that is a problem, by its status.
 pub(super) fn problems((method, path): (&str, &str), operation: &Operation) -> BTreeMap<String, RefOr<Response>> {
@@ -128,6 +133,12 @@ fn errors((method, path): (&str, &str), operation: &Operation) -> Vec<Error> {
     }
     if NEED_WITNESSES.contains(&id) {
         errors.push(Error::WitnessUnavailable);
+    }
+    if FOR_VISITORS.0.contains(&id) {
+        errors.extend([Error::RateLimited { retry_after: Duration::ZERO }, storage()]);
+    }
+    if FOR_VISITORS.1.contains(&id) {
+        errors.extend([Error::Interrupted, CommitError::LogFrozen { tenant: String::new() }.into()]);
     }
     if id == "operations_readyz" {
         errors.extend([storage(), CommitError::Stopped.into()]);
@@ -185,7 +196,7 @@ mod tests {
         let operations = document.paths.paths.values().flat_map(|item| [&item.get, &item.post]).flatten();
         let ids: BTreeSet<_> = operations.filter_map(|operation| operation.operation_id.as_deref()).collect();
         let own = OWN.iter().map(|(id, _)| id);
-        for id in own.chain(ASK_A_PROVIDER).chain(NEED_ROOM).chain(NEED_WITNESSES) {
+        for id in own.chain(ASK_A_PROVIDER).chain(NEED_ROOM).chain(NEED_WITNESSES).chain(FOR_VISITORS.0) {
             assert!(ids.contains(id), "{id}");
         }
     }

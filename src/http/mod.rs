@@ -21,6 +21,7 @@ mod restores;
 mod rewraps;
 mod router;
 mod sinks;
+mod veto;
 mod witness;
 
 pub use listener::{Listener, Timeouts, serve};

@@ -115,6 +115,7 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::RestorePending => (StatusCode::CONFLICT, "The restore still waits for people or time"),
         Refusal::RestoreInProgress => (StatusCode::CONFLICT, "The restore is being released; ask again"),
         Refusal::RestoreOver => (StatusCode::GONE, "The restore is over; open a new one"),
+        Refusal::RestoreReleased => (StatusCode::CONFLICT, "The restore was released: it can no longer be stopped"),
         Refusal::RestoreNotReleased => (StatusCode::CONFLICT, "Nothing was released that could be acknowledged"),
         Refusal::TranscriptMismatch => (StatusCode::CONFLICT, "The transcript is not this restore's"),
         Refusal::PolicyDenied => (StatusCode::FORBIDDEN, "The policy does not allow it"),

@@ -86,6 +86,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for InQuery<T> {
     }
 }
 
+/// Somebody with a browser, proven by nothing but what the path says; counted by address.
+pub(super) struct Visitor(pub(super) Source);
+
+impl FromRequestParts<Arc<Broker>> for Visitor {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, broker: &Arc<Broker>) -> Result<Self, Error> {
+        let source = source(parts)?;
+        broker.limits.count_visit(source.ip)?;
+        Ok(Self(source))
+    }
+}
+
 /// An administrator who has proven themselves.
 pub(super) struct Admin(pub(super) AdminCaller);
 

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
 use protocol::encoding::from_json;
-use protocol::messages::{Acknowledge, OpenRestore, Problem, Release, Released, RestoreOpened};
+use protocol::messages::{Acknowledge, OpenRestore, Problem, Release, Released, RestoreOpened, Veto};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -76,6 +76,25 @@ pub(super) async fn acknowledge(
         let (caller, payload) = caller::device(&broker, request).await?;
         let ack: Acknowledge = from_json(&payload)?;
         ops::restore::acknowledge(&broker, &caller, restore, &ack).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+/// Stops a restore of the device's user that was not released yet.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/restores/{restore}/veto", tag = "restores",
+    params(("tenant" = String, Path), ("restore" = Uuid, Path)),
+    request_body(content = Veto, content_type = "application/jose+json", description = "Payload of a JWS with `kid`"),
+    responses((status = 204), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn veto(
+    State(broker): State<Arc<Broker>>,
+    InPath((_, restore)): InPath<(String, Uuid)>,
+    Signed(request): Signed,
+) -> Result<StatusCode, Error> {
+    detached(async move {
+        let (caller, payload) = caller::device(&broker, request).await?;
+        let Veto {} = from_json(&payload)?;
+        ops::restore::veto::by_device(&broker, &caller, restore).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

@@ -5,7 +5,7 @@ use super::operations::Health;
 use super::request::read;
 use super::{
     admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, operations, records,
-    restores, rewraps, sinks,
+    restores, rewraps, sinks, veto,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -35,6 +35,9 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(restores::status))
         .routes(routes!(restores::release))
         .routes(routes!(restores::acknowledge))
+        .routes(routes!(restores::veto))
+        // people, by a link
+        .routes(routes!(veto::page, veto::stop))
         // administrators
         .routes(routes!(admin::create_tenant, admin::tenants))
         .routes(routes!(keks::register, keks::list))
@@ -64,6 +67,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(findings::list))
         .routes(routes!(findings::dry_run))
         .routes(routes!(admin::create_user, admin::users))
+        .routes(routes!(admin::set_email))
         .routes(routes!(erasures::erase))
         .routes(routes!(admin::create_code))
         .routes(routes!(admin::devices))

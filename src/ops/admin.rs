@@ -6,12 +6,14 @@ use crate::caller::AdminCaller;
 use crate::clock::Timestamp;
 use crate::commit::{Proposal, Rare};
 use crate::error::{Error, Refusal};
+use crate::outbox::Told;
 use crate::store::Standing;
 use crate::store::broker_keys::Purpose;
 use crate::store::enrolment_codes::EnrolmentCode as StoredCode;
 use crate::store::tenants::{self, Tenant};
-use crate::store::users::User;
+use crate::store::users::{self, User};
 use audit::event::{Event, Kind, Outcome};
+use notices::{Address, Notice};
 use protocol::enrolment::EnrolmentCode;
 use std::sync::Arc;
 
@@ -52,9 +54,15 @@ pub async fn create_tenant(
 }
 
 /// A new user, with a key of their own for what the log says about them.
-pub async fn create_user(broker: &Broker, admin: &AdminCaller, tenant: &str, id: &str) -> Result<User, Error> {
+pub async fn create_user(
+    broker: &Broker,
+    admin: &AdminCaller,
+    tenant: &str,
+    (id, email): (&str, Option<Address>),
+) -> Result<User, Error> {
     require_tenant(broker, tenant).await?;
-    let user = User { tenant: tenant.into(), id: id.into(), state: Standing::Active, created_at: broker.clock.now() };
+    let (state, created_at) = (Standing::Active, broker.clock.now());
+    let user = User { tenant: tenant.into(), id: id.into(), state, email, created_at };
     let sealed = broker.keys.make_subject(tenant, id);
     let subject = broker.keys.open_subject(tenant, id, &sealed)?;
     let keys = broker.keys.of_tenant(tenant).await?;
@@ -62,6 +70,23 @@ pub async fn create_user(broker: &Broker, admin: &AdminCaller, tenant: &str, id:
     let proposal = proposal(tenant, admin, Rare::CreateUser(user.clone(), sealed), event).about(id);
     broker.committer.commit_with_keys(proposal, keys, subject).await?;
     Ok(user)
+}
+
+/// Has a user told elsewhere, or nowhere. The address that was is told so: whoever changes it cannot do it in silence.
+pub async fn set_email(
+    broker: &Broker,
+    admin: &AdminCaller,
+    tenant: &str,
+    (id, email): (&str, Option<Address>),
+) -> Result<User, Error> {
+    let before = users::find(&mut *broker.store.reader().await?, tenant, id).await?.ok_or(Error::NotFound)?;
+    let event = Event::new(Kind::UserEmailChanged, Outcome::OK).user(id);
+    let notice = Notice::EmailChanged { user: id.to_owned() };
+    let told = Told { tenant, user: id, email: before.email.as_ref(), notice };
+    let told = broker.outbox.seal(&broker.keys, &told, broker.clock.now());
+    let proposal = proposal(tenant, admin, Rare::SetEmail(id.to_owned(), email.clone()), event).about(id);
+    broker.committer.commit_rare(proposal.telling(told)).await?;
+    Ok(User { email, ..before })
 }
 
 /// A one-time code with which one device of the user may enrol before `expires_at`. Shown once; only its hash is kept.

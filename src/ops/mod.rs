@@ -55,6 +55,7 @@ impl Attempt<'_> {
             event,
             refused_as: self.refused_as,
             subject: device.user.clone(),
+            notices: Vec::new(),
         }
     }
 

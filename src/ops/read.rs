@@ -1,22 +1,36 @@
 //! What a device may look at: itself, and its user's records.
 
 use super::enrol::{ingress, shown};
-use super::restore::{entry, seconds};
+use super::restore::{asked_at, entry, seconds, state};
 use super::wrap::user_id;
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
 use crate::commit::check_standing;
 use crate::error::{Error, Refusal};
-use crate::store::records;
+use crate::store::devices::{self, Device};
+use crate::store::restores::{self, Restore};
+use crate::store::{StoreError, records};
 use protocol::encoding::Base64Url;
-use protocol::messages::{DeviceStatus, RecordList};
+use protocol::messages::{DeviceStatus, RecordList, UserRestore};
 use uuid::Uuid;
+
+/// So many open restores of its user a device is told of.
+const MAX_RESTORES: i64 = 32;
 
 /// The device as the broker knows it, and the key to seal to from now on.
 pub async fn device(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<DeviceStatus, Error> {
     admit(caller, id)?;
     let device = &caller.device;
-    let corrupt = |column| Error::Store(crate::store::StoreError::Corrupt { column });
+    let mut db = broker.store.reader().await?;
+    let open = restores::open_of_user(&mut db, (&device.tenant, &device.user), MAX_RESTORES).await?;
+    let mut shown_restores = Vec::with_capacity(open.len());
+    for restore in &open {
+        let (asking, _) =
+            devices::find(&mut db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
+        shown_restores.push(user_restore(restore, &asking)?);
+    }
+    drop(db);
+    let corrupt = |column| Error::Store(StoreError::Corrupt { column });
     Ok(DeviceStatus {
         device: device.id,
         tenant: caller.tenant.clone(),
@@ -27,6 +41,22 @@ pub async fn device(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<
         enrolled_at: seconds(device.enrolled_at),
         ingress: ingress(&*broker.keys.of_tenant(&device.tenant).await?)?,
         policy: Base64Url(broker.policies.digest()),
+        restores: shown_restores,
+    })
+}
+
+fn user_restore(restore: &Restore, asking: &Device) -> Result<UserRestore, Error> {
+    let corrupt = |column| StoreError::Corrupt { column };
+    Ok(UserRestore {
+        restore: restore.id,
+        device: asking.id,
+        device_name: asking.name.parse().map_err(|_| corrupt("name"))?,
+        platform: asking.platform.parse().map_err(|_| corrupt("platform"))?,
+        reason: restore.reason.parse().map_err(|_| corrupt("reason"))?,
+        state: state(restore.state),
+        asked_at: seconds(asked_at(restore)),
+        not_before: seconds(restore.not_before),
+        expires_at: seconds(restore.expires_at),
     })
 }
 

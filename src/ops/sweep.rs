@@ -5,10 +5,12 @@ use crate::clock::Timestamp;
 use crate::commit::{Change, CommitError, Proposal, Upkeep};
 use crate::error::{Error, Refusal};
 use crate::nonce::LIFETIME;
+use crate::ops::restore::told;
 use crate::store::broker_keys::Purpose;
 use crate::store::log;
 use crate::store::restores::{self, Restore, RestoreState};
 use audit::event::{Event, Kind, Outcome};
+use notices::Notice;
 
 /// After this long without an outcome a release is taken for dead, in milliseconds.
 const RELEASE_DEAD_AFTER: i64 = 60_000;
@@ -58,18 +60,16 @@ async fn give_back_releases(broker: &Broker, unchanged_since: Timestamp) -> Resu
 
 /// Nobody came in time. For a released restore it means that no acknowledgement came.
 async fn expire(broker: &Broker, restore: Restore) -> Result<(), Error> {
-    let outcome = match restore.state {
-        RestoreState::Released => Outcome::from_static("not_acknowledged"),
-        RestoreState::Pending
-        | RestoreState::Approved
-        | RestoreState::Releasing
-        | RestoreState::Acknowledged
-        | RestoreState::Failed
-        | RestoreState::Expired
-        | RestoreState::Revoked => Outcome::OK,
+    let released = restore.state == RestoreState::Released;
+    let outcome = if released { const { Outcome::from_static("not_acknowledged") } } else { Outcome::OK };
+    let proposal = proposal(&restore, Change::Expire(restore.id), Event::new(Kind::RestoreExpired, outcome));
+    // Whose keys went out was told so.
+    let told = if released {
+        Vec::new()
+    } else {
+        told(broker, &restore, |restore| Notice::RestoreExpired { restore }).await?
     };
-    let event = Event::new(Kind::RestoreExpired, outcome);
-    passed_by(broker.committer.commit(proposal(&restore, Change::Expire(restore.id), event)).await)
+    passed_by(broker.committer.commit(proposal.telling(told)).await)
 }
 
 /// Not in the way of the others: a restore that moved on between the look and the change, and a log that is frozen.

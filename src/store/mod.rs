@@ -11,6 +11,7 @@ pub(crate) mod frozen_logs;
 pub(crate) mod keks;
 pub(crate) mod log;
 pub(crate) mod nonces;
+pub(crate) mod notices;
 pub(crate) mod records;
 pub(crate) mod replays;
 pub(crate) mod restores;

@@ -24,6 +24,8 @@ stored_words! {
         Expired = "expired",
         /// Taken away; over.
         Revoked = "revoked",
+        /// The user stopped it; over.
+        Vetoed = "vetoed",
     }
 }
 
@@ -50,6 +52,8 @@ pub struct Restore {
     pub approvals: u32,
     /// What approvals and releases name (protocol, section 4).
     pub transcript: [u8; 32],
+    /// SHA-256 of the secret in the link by which the user can stop it, where there is a link.
+    pub veto_hash: Option<[u8; 32]>,
     /// Where it stands.
     pub state: RestoreState,
     /// The release under way: its intent has no outcome yet. Outlives a revocation, which may come in the middle.
@@ -66,8 +70,8 @@ pub struct Restore {
     pub changed_at: i64,
 }
 
-const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, reason, policy_digest, approvals, transcript, state, \
-                       flight, answer, leaf_index, not_before, expires_at, changed_at";
+const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, reason, policy_digest, approvals, transcript, \
+                       veto_hash, state, flight, answer, leaf_index, not_before, expires_at, changed_at";
 
 fn read(row: &AnyRow) -> Result<Restore, StoreError> {
     let records: String = column(row, "records")?;
@@ -83,6 +87,10 @@ fn read(row: &AnyRow) -> Result<Restore, StoreError> {
         approvals: u32::try_from(column::<i64>(row, "approvals")?)
             .map_err(|_| StoreError::Corrupt { column: "approvals" })?,
         transcript: hash32(row, "transcript")?,
+        veto_hash: column::<Option<Vec<u8>>>(row, "veto_hash")?
+            .map(Vec::try_into)
+            .transpose()
+            .map_err(|_| StoreError::Corrupt { column: "veto_hash" })?,
         state: parsed(row, "state")?,
         flight: column::<Option<String>>(row, "flight")?
             .map(|flight| flight.parse())
@@ -103,6 +111,26 @@ pub(crate) async fn find(db: &mut Connection, id: Uuid) -> Result<Option<Restore
 pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<Restore>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM restores WHERE id IN {}", list(ids.len()));
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
+    query.fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// The restore that the link with this secret's hash can stop, or could while it was open.
+pub(crate) async fn of_veto(db: &mut Connection, hash: &[u8; 32]) -> Result<Option<Restore>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM restores WHERE veto_hash = $1");
+    sqlx::query(AssertSqlSafe(sql)).bind(&hash[..]).fetch_optional(db).await?.as_ref().map(read).transpose()
+}
+
+/// A user's restores that could still be stopped, or were released and not yet acknowledged; the oldest first.
+pub(crate) async fn open_of_user(
+    db: &mut Connection,
+    (tenant, user): (&str, &str),
+    limit: i64,
+) -> Result<Vec<Restore>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM restores WHERE tenant = $1 AND user_id = $2
+           AND state IN ('pending', 'approved', 'releasing', 'released') ORDER BY id LIMIT $3"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant).bind(user).bind(limit);
     query.fetch_all(db).await?.iter().map(read).collect()
 }
 
@@ -131,7 +159,7 @@ pub(crate) async fn in_flight_since(db: &mut Connection, before: i64) -> Result<
 }
 
 pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Result<(), StoreError> {
-    let sql = format!("INSERT INTO restores ({COLUMNS}) VALUES {}", placeholders(restores.len(), 17));
+    let sql = format!("INSERT INTO restores ({COLUMNS}) VALUES {}", placeholders(restores.len(), 18));
     let query = restores.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, restore| {
         let records = serde_json::to_string(&restore.records).expect("invariant: a list of UUIDs serialises");
         query
@@ -145,6 +173,7 @@ pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Res
             .bind(&restore.policy_digest[..])
             .bind(i64::from(restore.approvals))
             .bind(&restore.transcript[..])
+            .bind(restore.veto_hash.as_ref().map(|hash| &hash[..]))
             .bind(restore.state.as_str())
             .bind(restore.flight.map(|flight| flight.to_string()))
             .bind(restore.answer.as_deref())

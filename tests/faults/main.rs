@@ -11,6 +11,7 @@ mod database;
 mod delivery;
 mod disk;
 mod findings;
+mod notices;
 mod pkcs11;
 mod providers;
 mod proxy;

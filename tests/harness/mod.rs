@@ -8,6 +8,7 @@ pub mod bao;
 mod document;
 pub mod google;
 pub mod hsm;
+pub mod mail;
 pub mod raw;
 
 pub use raw::{Answer, Raw};

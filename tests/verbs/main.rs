@@ -29,4 +29,5 @@ mod revoke;
 mod rewrap;
 mod rooms;
 mod two_keks;
+mod veto;
 mod wrap;

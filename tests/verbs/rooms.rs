@@ -12,11 +12,12 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 22] = [
+const FORBIDDEN: [(&str, &[&str]); 24] = [
     ("http", &["cli"]),
     ("ops", &["cli", "http", "api"]),
     ("delivery", &["cli", "http", "api"]),
     ("cosigning", &["cli", "http", "api", "delivery"]),
+    ("sending", &["cli", "http", "api", "ops", "delivery"]),
     ("commit", &["cli", "http", "api", "ops", "caller", "broker", "config", "kms", "limits", "nonce", "delivery"]),
     (
         "store",
@@ -36,14 +37,16 @@ const FORBIDDEN: [(&str, &[&str]); 22] = [
     ("limits", UPPER),
     ("niced", UPPER),
     ("nonce", UPPER),
+    ("outbox", UPPER),
     ("quorum", UPPER),
     ("reserved", UPPER),
 ];
-const UPPER: &[&str] = &["cli", "http", "ops", "delivery", "cosigning"];
+const UPPER: &[&str] = &["cli", "http", "ops", "delivery", "cosigning", "sending"];
 
 /// Crates that only some modules of the broker may name.
-const CONFINED: [(&str, &[&str]); 6] = [
+const CONFINED: [(&str, &[&str]); 7] = [
     ("axum", &["http", "console"]),
+    ("askama", &["http", "console"]),
     ("utoipa_axum", &["http", "console"]),
     ("sqlx", &["store", "commit"]),
     ("device", &["cli"]),
@@ -52,13 +55,14 @@ const CONFINED: [(&str, &[&str]); 6] = [
 ];
 
 /// The rooms that each room may depend on.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("keyfold-secret", &[]),
     ("keyfold-identity", &["keyfold-secret"]),
     ("keyfold-providers", &["keyfold-secret"]),
     ("keyfold-policies", &[]),
     ("keyfold-audit", &["keyfold-secret"]),
     ("keyfold-sinks", &["keyfold-secret", "keyfold-audit"]),
+    ("keyfold-notices", &["keyfold-secret", "keyfold-audit", "keyfold-sinks"]),
     ("keyfold-witness", &["keyfold-audit"]),
     ("keyfold-protocol", &["keyfold-secret"]),
     ("keyfold-device", &["keyfold-secret", "keyfold-protocol", "keyfold-audit"]),
@@ -71,6 +75,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "keyfold-policies",
             "keyfold-audit",
             "keyfold-sinks",
+            "keyfold-notices",
             "keyfold-witness",
             "keyfold-protocol",
             "keyfold-device",

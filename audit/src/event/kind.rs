@@ -85,6 +85,8 @@ kinds! {
     UserCreated "user.created",
     /// A user was revoked, and with them their devices.
     UserRevoked "user.revoked",
+    /// A user is told of their restores at another address, or at none.
+    UserEmailChanged "user.email_changed",
     /// A one-time enrolment code was made.
     EnrolmentCodeCreated "enrolment.code_created",
     /// An enrolment was refused.
@@ -145,6 +147,10 @@ kinds! {
     RestoreExpired "restore.expired",
     /// An open restore was revoked.
     RestoreRevoked "restore.revoked",
+    /// The user stopped a restore before its release.
+    RestoreVetoed "restore.vetoed",
+    /// A notice was given up: nobody took it for a day, or its receiver never will; the outcome says why.
+    NoticeFailed "notice.failed",
     /// Other policies are in force.
     PolicyChanged "policy.changed",
     /// An administrator's token was made.

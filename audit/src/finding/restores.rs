@@ -39,7 +39,7 @@ impl UserFanout {
         if kind == Kind::RestoreApproved {
             self.approvers.entry(seen.correlation()?).or_default().push(seen.name(Field::Actor)?);
         }
-        if [Kind::RestoreRejected, Kind::RestoreExpired, Kind::RestoreRevoked].contains(&kind) {
+        if [Kind::RestoreRejected, Kind::RestoreVetoed, Kind::RestoreExpired, Kind::RestoreRevoked].contains(&kind) {
             self.approvers.remove(&seen.correlation()?);
         }
         Some(())

@@ -117,6 +117,7 @@ pub(crate) fn status(enrolled: Enrolled) -> DeviceStatus {
         enrolled_at: 0,
         ingress: enrolled.ingress,
         policy: enrolled.policy,
+        restores: Vec::new(),
     }
 }
 

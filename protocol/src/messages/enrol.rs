@@ -1,3 +1,4 @@
+use super::restore::UserRestore;
 use crate::{
     encoding::Base64Url,
     enrolment::EnrolmentCode,
@@ -69,6 +70,9 @@ pub struct DeviceStatus {
     /// SHA-256 digest of the policy in force.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub policy: Base64Url<[u8; 32]>,
+    /// The restores of its user that are not over, whichever device asked: the first 32.
+    #[serde(default)]
+    pub restores: Vec<UserRestore>,
 }
 
 /// Whether a device may act.

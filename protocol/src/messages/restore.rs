@@ -120,6 +120,8 @@ pub enum RestoreState {
     Expired,
     /// Over: its tenant, user, device or key was revoked.
     Revoked,
+    /// Over: the user stopped it.
+    Vetoed,
 }
 
 /// `POST /v1/tenants/{t}/restores/{r}/release`.
@@ -168,6 +170,39 @@ pub struct ReleasedRecord {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub bundle: Base64Url<Bundle>,
 }
+
+/// A restore as the other devices of its user are told of it, so that they can stop it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UserRestore {
+    /// Its id.
+    pub restore: Uuid,
+    /// The device that asked.
+    pub device: Uuid,
+    /// What the user called it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub device_name: Text<128>,
+    /// Its operating system and version, by its own word.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub platform: Text<64>,
+    /// What it said why.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub reason: Text<512>,
+    /// How far it is.
+    pub state: RestoreState,
+    /// When it was asked for.
+    pub asked_at: u64,
+    /// No release before this time.
+    pub not_before: u64,
+    /// No release from this time on.
+    pub expires_at: u64,
+}
+
+/// `POST /v1/tenants/{t}/restores/{r}/veto`: by any active device of its user, until it is released. The answer is empty (204).
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Veto {}
 
 /// `POST /v1/tenants/{t}/restores/{r}/ack`: the device has its keys. The answer is empty (204).
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -3,6 +3,8 @@ use super::super::view::View;
 use super::super::{Principal, Proposal};
 use super::refused_as;
 use crate::error::Refusal;
+use crate::store::Standing;
+use crate::store::devices::{Device, Membership};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::{Event, Kind, Outcome};
 use uuid::Uuid;
@@ -24,6 +26,7 @@ fn under_way(flight: Uuid) -> View {
         policy_digest: [0; 32],
         approvals: 0,
         transcript: [0; 32],
+        veto_hash: None,
         state: RestoreState::Releasing,
         flight: Some(flight),
         answer: None,
@@ -47,7 +50,44 @@ fn finish(flight: Uuid) -> Proposal<Change> {
         event: Event::new(Kind::RestoreReleased, Outcome::OK),
         refused_as: Kind::RestoreDenied,
         subject: "alice".into(),
+        notices: Vec::new(),
     }
+}
+
+/// The device that asked, in good standing.
+fn asking() -> (Device, Membership) {
+    let device = Device {
+        id: DEVICE,
+        tenant: "acme".into(),
+        user: "alice".into(),
+        name: String::new(),
+        platform: String::new(),
+        jwk: String::new(),
+        thumbprint: [0; 32],
+        state: Standing::Active,
+        attested: false,
+        enrolled_at: 0,
+    };
+    let (user, tenant) = (Standing::Active, Standing::Active);
+    (device, Membership { user, tenant, protection: None, unattested_days: None })
+}
+
+#[test]
+fn what_is_stopped_while_the_provider_works_is_not_released() {
+    let own = Uuid::from_u128(3);
+    let (mut view, mut proposal) = (under_way(own), finish(own));
+    view.devices.insert(DEVICE, asking());
+    let stop = Proposal::new("acme", Change::Veto(RESTORE), proposal.event.clone(), Kind::RestoreFetchDenied);
+    let mut of_other_tenant = Proposal { tenant: "other".into(), change: Change::Veto(RESTORE), ..stop };
+    let refused = gate::pass(&mut of_other_tenant, &mut view, 0, 500);
+    assert_eq!(refused.unwrap_err(), Refusal::RestoreUnknown);
+    let mut stop = Proposal { tenant: "acme".into(), ..of_other_tenant };
+    gate::pass(&mut stop, &mut view, 0, 500).unwrap();
+    assert_eq!(gate::pass(&mut proposal, &mut view, 0, 500).unwrap_err(), Refusal::RestoreOver);
+    assert_eq!(refused_as(&proposal, &view), Kind::RestoreDenied, "it concludes its intent");
+    let restore = &view.restores[&RESTORE];
+    assert_eq!((restore.state, restore.flight, &restore.answer), (RestoreState::Vetoed, None, &None));
+    assert_eq!(gate::pass(&mut stop, &mut view, 0, 500).unwrap_err(), Refusal::RestoreOver);
 }
 
 #[test]

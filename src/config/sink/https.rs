@@ -1,9 +1,11 @@
 //! Receivers over HTTPS.
 
-use crate::config::SecretSource;
+use crate::config::{Config, ConfigError, SecretSource};
+use secret::Secret;
 use serde::Deserialize;
-use sinks::https::Network;
-use std::path::PathBuf;
+use sinks::https::{self, Network};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How a receiver is reached.
 #[derive(Debug, Deserialize)]
@@ -107,4 +109,35 @@ fn default_sourcetype() -> String {
 
 fn default_acknowledgement() -> bool {
     true
+}
+
+impl Config {
+    /// The connection, with secrets and certificates read.
+    pub fn connection(&self, connection: &Connection) -> Result<https::Connection, ConfigError> {
+        Ok(https::Connection {
+            ca_pem: connection.ca.as_deref().map(|ca| self.bytes(ca)).transpose()?,
+            identity_pem: self.identity(connection.certificate.as_deref(), connection.key.as_ref())?,
+            allow_networks: connection.allow_networks.clone(),
+            timeout: Duration::from_secs(connection.timeout_seconds),
+        })
+    }
+
+    /// A client's key and certificate in one, where it has them.
+    pub fn identity(
+        &self,
+        certificate: Option<&Path>,
+        key: Option<&SecretSource>,
+    ) -> Result<Option<Secret>, ConfigError> {
+        match (certificate, key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => {
+                // On a line of its own, for the end of a secret's last line is not part of it.
+                let certificate = [b"\n", &*self.bytes(certificate)?].concat();
+                Ok(Some(self.secret(key)?.followed_by(&certificate)))
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                Err(ConfigError::Invalid("a `connection` has both `certificate` and `key`, or neither"))
+            }
+        }
+    }
 }

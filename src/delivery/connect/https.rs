@@ -1,14 +1,11 @@
 //! Receivers over HTTPS: from configuration to options, with secrets and certificates read.
 
 use super::Failure;
-use crate::config::sink::https::{Connection, Elasticsearch, ElasticsearchLogin, Splunk, Webhook};
-use crate::config::{Config, ConfigError, SecretSource};
-use secret::Secret;
+use crate::config::Config;
+use crate::config::sink::https::{Elasticsearch, ElasticsearchLogin, Splunk, Webhook};
 use sinks::elasticsearch::{self, ElasticsearchSink, Login};
-use sinks::https;
 use sinks::splunk::{self, SplunkSink};
 use sinks::webhook::{self, WebhookSink};
-use std::path::Path;
 use std::time::Duration;
 
 pub(super) fn webhook(config: &Config, webhook: &Webhook) -> Result<WebhookSink, Failure> {
@@ -16,7 +13,7 @@ pub(super) fn webhook(config: &Config, webhook: &Webhook) -> Result<WebhookSink,
         url: webhook.url.clone(),
         keys: webhook.keys.iter().map(|key| config.secret(key)).collect::<Result<_, _>>()?,
         max_messages: webhook.max_messages.max(1),
-        connection: connection(config, &webhook.connection)?,
+        connection: config.connection(&webhook.connection)?,
     })?;
     for key in sink.public_keys() {
         tracing::info!(key, "receivers of a webhook may verify it with this key");
@@ -31,7 +28,7 @@ pub(super) fn splunk(config: &Config, splunk: &Splunk, deadline: Duration) -> Re
         index: splunk.index.clone(),
         sourcetype: splunk.sourcetype.clone(),
         acknowledgement: splunk.acknowledgement.then_some(deadline),
-        connection: connection(config, &splunk.connection)?,
+        connection: config.connection(&splunk.connection)?,
     })?)
 }
 
@@ -46,34 +43,6 @@ pub(super) fn elasticsearch(config: &Config, options: &Elasticsearch) -> Result<
         url: options.url.clone(),
         target: options.target.clone(),
         login,
-        connection: connection(config, &options.connection)?,
+        connection: config.connection(&options.connection)?,
     })?)
-}
-
-pub(super) fn connection(config: &Config, connection: &Connection) -> Result<https::Connection, ConfigError> {
-    Ok(https::Connection {
-        ca_pem: connection.ca.as_deref().map(|ca| config.bytes(ca)).transpose()?,
-        identity_pem: identity(config, connection.certificate.as_deref(), connection.key.as_ref())?,
-        allow_networks: connection.allow_networks.clone(),
-        timeout: Duration::from_secs(connection.timeout_seconds),
-    })
-}
-
-/// A client's key and certificate in one, where it has them.
-pub(super) fn identity(
-    config: &Config,
-    certificate: Option<&Path>,
-    key: Option<&SecretSource>,
-) -> Result<Option<Secret>, ConfigError> {
-    match (certificate, key) {
-        (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => {
-            // On a line of its own, for the end of a secret's last line is not part of it.
-            let certificate = [b"\n", &*config.bytes(certificate)?].concat();
-            Ok(Some(config.secret(key)?.followed_by(&certificate)))
-        }
-        (Some(_), None) | (None, Some(_)) => {
-            Err(ConfigError::Invalid("a `connection` has both `certificate` and `key`, or neither"))
-        }
-    }
 }

@@ -1,5 +1,4 @@
 use super::Failure;
-use super::https::connection;
 use crate::config::Config;
 use crate::config::sink::otlp::{Compression, Otlp};
 use sinks::otlp::{Options, OtlpSink};
@@ -10,7 +9,7 @@ pub(super) fn open(config: &Config, otlp: &Otlp) -> Result<OtlpSink, Failure> {
         url: otlp.url.clone(),
         headers: otlp.headers.iter().map(header).collect::<Result<_, Failure>>()?,
         gzip: otlp.compression == Compression::Gzip,
-        connection: connection(config, &otlp.connection)?,
+        connection: config.connection(&otlp.connection)?,
     };
     Ok(OtlpSink::open(&options)?)
 }

@@ -1,5 +1,4 @@
 use super::Failure;
-use super::https::connection;
 use crate::config::sink::s3::{AccessKey, LockMode, S3};
 use crate::config::{Config, ConfigError};
 use sinks::s3::{self, Access, Options, S3Sink};
@@ -14,7 +13,7 @@ pub(super) fn open(config: &Config, s3: &S3) -> Result<S3Sink, Failure> {
         access: access(config, s3.access_key.as_ref())?,
         lock: s3.lock.as_ref().map(|lock| s3::Lock { mode: mode(lock.mode), days: lock.days }),
         kms_key: s3.kms_key.clone(),
-        connection: connection(config, &s3.connection)?,
+        connection: config.connection(&s3.connection)?,
     };
     Ok(S3Sink::open(options)?)
 }

@@ -1,5 +1,4 @@
 use super::Failure;
-use super::https::connection;
 use crate::config::Config;
 use crate::config::sink::secops::Secops;
 use sinks::secops::{Access, Options, SecopsSink};
@@ -14,7 +13,7 @@ pub(super) fn open(config: &Config, secops: &Secops) -> Result<SecopsSink, Failu
         forwarder: secops.forwarder.clone(),
         endpoint: secops.endpoint.clone(),
         access: file.map_or(Access::ApplicationDefault, Access::File),
-        connection: connection(config, &secops.connection)?,
+        connection: config.connection(&secops.connection)?,
     };
     Ok(SecopsSink::open(options)?)
 }

@@ -1,5 +1,4 @@
 use super::Failure;
-use super::https::connection;
 use crate::config::sink::sentinel::{Identity, Sentinel};
 use crate::config::{Config, ConfigError};
 use sinks::sentinel::{Application, Options, Proof, SentinelSink};
@@ -12,7 +11,7 @@ pub(super) fn open(config: &Config, sentinel: &Sentinel) -> Result<SentinelSink,
         stream: sentinel.stream.clone(),
         audience: sentinel.audience.clone(),
         application: Application { tenant_id, client_id, authority_host: sentinel.authority_host.clone(), proof },
-        connection: connection(config, &sentinel.connection)?,
+        connection: config.connection(&sentinel.connection)?,
     };
     Ok(SentinelSink::open(options)?)
 }

@@ -1,6 +1,6 @@
 //! Receivers over TCP: from configuration to options, with secrets and certificates read.
 
-use super::{Failure, https};
+use super::Failure;
 use crate::config::sink::tcp::{Connection, Kafka, Mechanism, Sasl, Syslog};
 use crate::config::{Config, ConfigError};
 use sinks::kafka::{self, KafkaSink};
@@ -43,7 +43,7 @@ fn security(config: &Config, connection: &Connection) -> Result<Security, Config
     let Connection { ca, certificate, key, plaintext } = connection;
     if !plaintext {
         let ca_pem = ca.as_deref().map(|ca| config.bytes(ca)).transpose()?;
-        let identity_pem = https::identity(config, certificate.as_deref(), key.as_ref())?;
+        let identity_pem = config.identity(certificate.as_deref(), key.as_ref())?;
         return Ok(Security::Tls { ca_pem, identity_pem });
     }
     if ca.is_some() || certificate.is_some() || key.is_some() {

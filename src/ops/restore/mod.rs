@@ -2,9 +2,12 @@
 
 mod open;
 mod release;
+mod told;
+pub mod veto;
 
 pub use open::open;
 pub use release::release;
+pub use told::told;
 
 use super::Attempt;
 use super::protect::needed_keks;
@@ -105,12 +108,18 @@ pub(super) fn kind(kind: &str) -> Result<names::Kind, Error> {
     kind.parse().map_err(|_| Error::Store(crate::store::StoreError::Corrupt { column: "kind" }))
 }
 
+/// Unix milliseconds of the request: its id was made then.
+pub(super) fn asked_at(restore: &Restore) -> i64 {
+    let (seconds, nanoseconds) = restore.id.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
+    i64::try_from(seconds).unwrap_or(i64::MAX / 2_000) * 1_000 + i64::from(nanoseconds / 1_000_000)
+}
+
 /// Stored milliseconds as the seconds of messages.
 pub(super) fn seconds(milliseconds: i64) -> u64 {
     milliseconds.unsigned_abs() / 1_000
 }
 
-fn state(state: RestoreState) -> messages::RestoreState {
+pub(super) fn state(state: RestoreState) -> messages::RestoreState {
     match state {
         RestoreState::Pending => messages::RestoreState::Pending,
         RestoreState::Approved => messages::RestoreState::Approved,
@@ -120,5 +129,6 @@ fn state(state: RestoreState) -> messages::RestoreState {
         RestoreState::Failed => messages::RestoreState::Failed,
         RestoreState::Expired => messages::RestoreState::Expired,
         RestoreState::Revoked => messages::RestoreState::Revoked,
+        RestoreState::Vetoed => messages::RestoreState::Vetoed,
     }
 }

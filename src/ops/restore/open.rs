@@ -1,5 +1,7 @@
 //! Asking: which records, whether policy allows it, and what must still happen.
 
+use super::told::told;
+use super::veto::VetoLink;
 use super::{ids, opened, restore_event};
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
@@ -11,6 +13,7 @@ use crate::store::devices::Device;
 use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::Kind;
+use notices::Notice;
 use policies::{Action, Decision, RecordFacts};
 use protocol::messages::{OpenRestore, RestoreOpened, Selection};
 use protocol::names;
@@ -32,9 +35,12 @@ pub async fn open(broker: &Broker, caller: &DeviceCaller, ask: OpenRestore) -> R
     if !decision.allowed {
         return Err(attempt.refuse(Refusal::PolicyDenied, event).await);
     }
-    let restore = restore(broker, caller, &ask, (id, &records, &decision))?;
+    let mut restore = restore(broker, caller, &ask, (id, &records, &decision))?;
+    let veto = VetoLink::generate(&broker.public_url);
+    let told = told(broker, &restore, |restore| Notice::RestoreRequested { restore, veto: veto.url }).await?;
+    restore.veto_hash = (!told.is_empty()).then_some(veto.hash);
     let change = Change::OpenRestore(Box::new(restore.clone()));
-    broker.committer.commit(attempt.proposal(change, event)).await?;
+    broker.committer.commit(attempt.proposal(change, event).telling(told)).await?;
     opened(&restore, &records)
 }
 
@@ -112,6 +118,7 @@ fn restore(
         reason: ask.reason.as_str().into(),
         policy_digest: broker.policies.digest(),
         approvals: needs.approvals,
+        veto_hash: None,
         state: if needs.approvals == 0 { RestoreState::Approved } else { RestoreState::Pending },
         flight: None,
         answer: None,

@@ -1,5 +1,6 @@
 //! The way of one release, top to bottom: intent, unwrap, seal, release. Only then the sealed bytes go out.
 
+use super::told::told;
 use super::{ids, kind, own, request, restore_event};
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
@@ -12,6 +13,7 @@ use crate::store::keks::Kek;
 use crate::store::records::{self, Record, Restorable};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::{Event, Exposure, Kind, Outcome};
+use notices::Notice;
 use policies::{Action, RecordFacts};
 use protocol::encoding::Base64Url;
 use protocol::messages::{Bundle, Release, Released, ReleasedRecord};
@@ -42,6 +44,7 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
         return Err(attempt.refuse(Refusal::RecordShredded, event).await);
     }
     let event = checked_by_policy(&attempt, event, &records).await?;
+    let told = told(broker, &restore, |restore| Notice::RestoreReleased { restore }).await?;
 
     let begin = attempt.proposal(Change::BeginRelease(request.clone()), event.clone());
     let begun = broker.committer.commit(begin).await?;
@@ -58,7 +61,7 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     let mut released = protect::name_keks(event, by).exposure(Exposure::SealedToDevice);
     released.kind = Kind::RestoreReleased;
     let finish = attempt.unspent(Change::FinishRelease(request, sealed), released);
-    let committed = broker.committer.commit(finish).await?;
+    let committed = broker.committer.commit(finish.telling(told)).await?;
     let proof = (committed.receipt.as_ref().ok_or(Error::Interrupted)?.to_text(), committed.leaf.clone());
     answer(&restore_of(committed)?, &records, proof)
 }

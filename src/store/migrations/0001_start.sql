@@ -29,6 +29,7 @@ CREATE TABLE users (
   tenant           TEXT   NOT NULL,
   id               TEXT   NOT NULL,
   state            TEXT   NOT NULL,
+  email            TEXT,
   created_at       BIGINT NOT NULL,
   PRIMARY KEY (tenant, id)
 );
@@ -109,6 +110,7 @@ CREATE TABLE restores (
   policy_digest    BLOB   NOT NULL,
   approvals        BIGINT NOT NULL,
   transcript       BLOB   NOT NULL,
+  veto_hash        BLOB,
   state            TEXT   NOT NULL,
   flight           TEXT,
   answer           BLOB,
@@ -118,8 +120,23 @@ CREATE TABLE restores (
   changed_at       BIGINT NOT NULL
 );
 CREATE INDEX restores_of_tenant ON restores (tenant, id);
+CREATE INDEX restores_of_user ON restores (tenant, user_id, state);
+CREATE UNIQUE INDEX restores_of_veto ON restores (veto_hash) WHERE veto_hash IS NOT NULL;
 CREATE INDEX restores_in_state ON restores (state, changed_at);
 CREATE INDEX restores_in_flight ON restores (changed_at) WHERE flight IS NOT NULL;
+
+-- What people are to be told, sealed: written with the event that it tells of, gone when it was sent or given up.
+CREATE TABLE notices (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  user_id          TEXT   NOT NULL,
+  channel          TEXT   NOT NULL,
+  sealed           BLOB   NOT NULL,
+  not_before       BIGINT NOT NULL,
+  created_at       BIGINT NOT NULL
+);
+CREATE INDEX notices_on_channel ON notices (channel, not_before, id);
+CREATE INDEX notices_of_user ON notices (tenant, user_id);
 
 -- At most one per tenant is running or paused.
 CREATE TABLE rewraps (

@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod rotel;
 pub mod seaweedfs;
 mod server;
+pub mod smtp;
 pub mod splunk;
 pub mod syslog;
 pub mod tls;

@@ -1,0 +1,8 @@
+//! What notices say, and how they go out.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
+
+mod letters;
+mod mails;
+mod samples;
+mod webhooks;
