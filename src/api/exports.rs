@@ -7,6 +7,7 @@ use uuid::Uuid;
 #[serde(deny_unknown_fields)]
 pub struct AskExport {
     /// Who it is for; goes into the log.
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     #[serde(rename = "for")]
     pub auditor: String,
     /// The fields that will be disclosed.

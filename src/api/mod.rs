@@ -53,8 +53,10 @@ pub struct Page<T> {
 #[serde(deny_unknown_fields)]
 pub struct CreateTenant {
     /// 1 to 128 of `A-Z a-z 0-9 . _ @ -`.
+    #[schema(pattern = r"^[A-Za-z0-9_@-][A-Za-z0-9._@-]{0,127}$")]
     pub id: String,
     /// For people.
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub name: String,
     /// Days after enrolment in which a device without attestation may restore; without it, never.
     #[serde(default)]
@@ -89,6 +91,7 @@ pub struct Tenant {
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
     /// 1 to 128 of `A-Z a-z 0-9 . _ @ -`.
+    #[schema(pattern = r"^[A-Za-z0-9_@-][A-Za-z0-9._@-]{0,127}$")]
     pub id: String,
     /// Where the person is told of what happens to their keys.
     #[serde(default)]
@@ -121,9 +124,11 @@ pub struct SetEmail {
 #[serde(deny_unknown_fields)]
 pub struct CreateCode {
     /// Whose device it will be.
+    #[schema(pattern = r"^[A-Za-z0-9_@-][A-Za-z0-9._@-]{0,127}$")]
     pub user: String,
     /// Good for so long, 60 to 604,800; an hour when not given.
     #[serde(default)]
+    #[schema(minimum = 60, maximum = 604_800)]
     pub seconds: Option<u32>,
 }
 
@@ -220,6 +225,7 @@ pub struct Revoke {
     /// What.
     pub target: Target,
     /// Why; goes into the log.
+    #[schema(min_length = 1, max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub reason: String,
 }
 
@@ -228,6 +234,7 @@ pub struct Revoke {
 #[serde(deny_unknown_fields)]
 pub struct Because {
     /// Goes into the log.
+    #[schema(min_length = 1, max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub reason: String,
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 pub struct StartRewrap {
     /// At most so many records a second, 1 to 100,000; as fast as the providers allow when not given.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 100_000)]
     pub per_second: Option<u32>,
     /// Open every record once more at the end; `true` when not given.
     #[serde(default)]

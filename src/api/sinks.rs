@@ -79,6 +79,7 @@ pub struct AskGap {
     /// The first index that is still to be delivered.
     pub to: u64,
     /// Goes into the log.
+    #[schema(min_length = 1, max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub reason: String,
 }
 
