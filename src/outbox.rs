@@ -26,8 +26,8 @@ pub struct Told<'a> {
     pub tenant: &'a str,
     /// Whom it is about; empty where it is about nobody.
     pub user: &'a str,
-    /// The person to be told by mail, where there is an address.
-    pub email: Option<&'a Address>,
+    /// The people to be told by mail, each by one of their own.
+    pub emails: &'a [Address],
     /// What.
     pub notice: Notice,
 }
@@ -48,9 +48,9 @@ impl Outbox {
     /// One sealed notice for each recipient, to be stored with the event that it tells of.
     #[must_use]
     pub fn seal(&self, keys: &Keys, told: &Told<'_>, now: Timestamp) -> Vec<SealedNotice> {
-        let mail = told.email.filter(|_| self.mail).map(|address| Recipient::Mail(address.clone()));
+        let mails = told.emails.iter().filter(|_| self.mail).map(|address| Recipient::Mail(address.clone()));
         let hooks = self.hooks_of(told.tenant).map(|name| Recipient::Webhook(name.to_owned()));
-        mail.into_iter().chain(hooks).map(|to| sealed(keys, told, to, now)).collect()
+        mails.chain(hooks).map(|to| sealed(keys, told, to, now)).collect()
     }
 
     fn hooks_of(&self, tenant: &str) -> impl Iterator<Item = &str> {

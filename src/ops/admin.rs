@@ -82,7 +82,7 @@ pub async fn set_email(
     let before = users::find(&mut *broker.store.reader().await?, tenant, id).await?.ok_or(Error::NotFound)?;
     let event = Event::new(Kind::UserEmailChanged, Outcome::OK).user(id);
     let notice = Notice::EmailChanged { user: id.to_owned() };
-    let told = Told { tenant, user: id, email: before.email.as_ref(), notice };
+    let told = Told { tenant, user: id, emails: before.email.as_slice(), notice };
     let told = broker.outbox.seal(&broker.keys, &told, broker.clock.now());
     let proposal = proposal(tenant, admin, Rare::SetEmail(id.to_owned(), email.clone()), event).about(id);
     broker.committer.commit_rare(proposal.telling(told)).await?;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// From one look to the next.
 const IDLE: Duration = Duration::from_secs(1);
@@ -20,7 +21,11 @@ const RETRY: (i64, i64) = (5_000, 15 * 60_000);
 /// A notice that nobody has taken for so long is given up, in milliseconds: what it tells of is over.
 const LIFETIME: i64 = 24 * 3_600_000;
 /// Notices of one look.
-const PAGE: i64 = 32;
+const PAGE: usize = 32;
+/// As many as are worth counting.
+const COUNTED: i64 = 10_000;
+/// After a failure of the database.
+const HELD: Duration = Duration::from_secs(5);
 /// So many that are not taken, one after the other, end a look: the server itself may be in trouble.
 const TROUBLES: usize = 3;
 
@@ -41,42 +46,51 @@ pub(super) struct Channel {
     pub(super) store: Store,
     pub(super) name: String,
     pub(super) way: Way,
+    /// What went out and is still there, because the database failed: not to be sent again.
+    pub(super) sent: Option<Uuid>,
 }
 
 impl Channel {
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.round(&stop).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(channel = self.name, error, "notices wait for the database");
-            }
+            let wait = match self.round(&stop).await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => IDLE,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(channel = self.name, error, "notices wait for the database");
+                    HELD
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = sleep(IDLE) => {}
+                () = sleep(wait) => {}
             }
         }
     }
 
-    /// Sends what is due, in order; what is under way at the end is waited for.
-    async fn round(&self, stop: &CancellationToken) -> Result<(), Error> {
+    /// Sends what is due, in order, and waits for what is under way at the end. Tells whether there may be more to send.
+    async fn round(&mut self, stop: &CancellationToken) -> Result<bool, Error> {
         let mut db = self.store.reader().await?;
-        let due = notices::due(&mut db, &self.name, self.broker.clock.now(), PAGE).await?;
-        let counts = notices::counts(&mut db).await?;
+        let due = notices::due(&mut db, &self.name, self.broker.clock.now(), PAGE as i64).await?;
+        let waiting = notices::count(&mut db, &self.name, COUNTED).await?;
         drop(db);
-        let waiting = counts.iter().find(|(name, _)| *name == self.name).map_or(0, |(_, waiting)| *waiting);
         gauge!("keyfold_notices_waiting", "channel" => self.name.clone()).set(waiting as f64);
         let mut troubles = 0;
-        for notice in due {
+        for notice in &due {
             if stop.is_cancelled() || troubles == TROUBLES {
-                break;
+                return Ok(false);
             }
-            troubles = if self.settle(&notice).await? { 0 } else { troubles + 1 };
+            troubles = if self.settle(notice).await? { 0 } else { troubles + 1 };
         }
-        Ok(())
+        Ok(due.len() == PAGE)
     }
 
     /// Sends one, and notes what became of it. `false` where it waits on.
-    async fn settle(&self, notice: &SealedNotice) -> Result<bool, Error> {
+    async fn settle(&mut self, notice: &SealedNotice) -> Result<bool, Error> {
+        if self.sent == Some(notice.id) {
+            return self.remove(notice.id).await;
+        }
         let Some(envelope) = outbox::open(&self.broker.keys, notice) else {
             self.give_up(notice, None, const { Outcome::from_static("sealed_invalid") }).await?;
             return Ok(true);
@@ -88,8 +102,8 @@ impl Channel {
         match self.send(&envelope).await {
             Ok(()) => {
                 self.count("sent");
-                self.broker.committer.upkeep(Upkeep::RemoveNotice(notice.id)).await?;
-                Ok(true)
+                self.sent = Some(notice.id);
+                self.remove(notice.id).await
             }
             Err(Trouble::Refused(reason)) => {
                 self.give_up(notice, Some(&envelope), reason).await?;
@@ -102,6 +116,11 @@ impl Channel {
                 Ok(false)
             }
         }
+    }
+
+    async fn remove(&self, id: Uuid) -> Result<bool, Error> {
+        self.broker.committer.upkeep(Upkeep::RemoveNotice(id)).await?;
+        Ok(true)
     }
 
     async fn send(&self, envelope: &Envelope) -> Result<(), Trouble> {

@@ -23,25 +23,23 @@ pub async fn start(
     stop: &CancellationToken,
 ) -> Result<Vec<JoinHandle<()>>, StartError> {
     let mut ways = connect::all(config)?;
-    for (name, _) in waiting(broker).await? {
-        if ways.iter().all(|(configured, _)| *configured != name) {
-            ways.push((name, Way::Gone));
-        }
-    }
+    let configured: Vec<String> = ways.iter().map(|(name, _)| name.clone()).collect();
+    let gone = waiting(broker).await?.into_iter().filter(|name| !configured.contains(name));
+    ways.extend(gone.map(|name| (name, Way::Gone)));
     if ways.is_empty() {
         return Ok(Vec::new());
     }
     let store = own_readers(broker).await?;
     let run = |(name, way)| {
-        let channel = Channel { broker: broker.clone(), store: store.clone(), name, way };
+        let channel = Channel { broker: broker.clone(), store: store.clone(), name, way, sent: None };
         broker.background.spawn(channel.run(stop.clone()))
     };
     Ok(ways.into_iter().map(run).collect())
 }
 
 /// The channels that something waits on.
-async fn waiting(broker: &Broker) -> Result<Vec<(String, u64)>, Error> {
-    Ok(notices::counts(&mut *broker.store.reader().await?).await?)
+async fn waiting(broker: &Broker) -> Result<Vec<String>, Error> {
+    Ok(notices::channels(&mut *broker.store.reader().await?).await?)
 }
 
 /// Opened there, so that they stand back as all in the background does.

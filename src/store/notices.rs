@@ -52,10 +52,16 @@ pub(crate) async fn due(
     query.fetch_all(db).await?.iter().map(read).collect()
 }
 
-/// How many wait on each channel that has any.
-pub(crate) async fn counts(db: &mut Connection) -> Result<Vec<(String, u64)>, StoreError> {
-    let rows = sqlx::query("SELECT channel, COUNT(*) AS waiting FROM notices GROUP BY channel").fetch_all(db).await?;
-    rows.iter().map(|row| Ok((column(row, "channel")?, unsigned(row, "waiting")?))).collect()
+/// The channels that something waits on.
+pub(crate) async fn channels(db: &mut Connection) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::query("SELECT DISTINCT channel FROM notices").fetch_all(db).await?;
+    rows.iter().map(|row| column(row, "channel")).collect()
+}
+
+/// How many wait on this channel, counted up to `most`.
+pub(crate) async fn count(db: &mut Connection, channel: &str, most: i64) -> Result<u64, StoreError> {
+    let sql = "SELECT COUNT(*) AS waiting FROM (SELECT id FROM notices WHERE channel = $1 LIMIT $2) AS some";
+    unsigned(&sqlx::query(sql).bind(channel).bind(most).fetch_one(db).await?, "waiting")
 }
 
 pub(crate) async fn insert_all(db: &mut Connection, notices: &[SealedNotice]) -> Result<(), StoreError> {

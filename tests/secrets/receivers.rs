@@ -5,6 +5,7 @@ use crate::hunt::Planted;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use counterparts::elasticsearch::{DATA_STREAM, Elasticsearch};
 use counterparts::front::{Fault, Front};
+use counterparts::smtp::{PASSWORD, Smtp, Speech};
 use counterparts::splunk::{Acks, Splunk, TOKEN};
 use counterparts::webhook::Webhook;
 use std::fs;
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// The files that hold what the broker logs in with, each beside the configuration.
-pub(crate) const FILES: [&str; 5] = ["webhook-key", "splunk-token", "elasticsearch-key", "otlp-header", "s3-secret"];
+pub(crate) const FILES: [&str; 6] =
+    ["webhook-key", "splunk-token", "elasticsearch-key", "otlp-header", "s3-secret", "mail-password"];
 const WEBHOOK_KEY: &[u8] = b"this key signs what goes to SIEMs";
 const ELASTICSEARCH_KEY: &str = "aWQ6YXBpLWtleQ==";
 const OTLP_HEADER: &str = "the value of a header that a collector asks for";
@@ -23,6 +25,7 @@ pub(crate) struct Receivers {
     webhook: Webhook,
     splunk: Splunk,
     elasticsearch: Elasticsearch,
+    mails: Smtp,
     /// Takes whatever it is sent.
     anything: Front,
 }
@@ -35,6 +38,7 @@ impl Receivers {
             webhook: Webhook::start().await,
             splunk: Splunk::start(Acks::After(1)).await,
             elasticsearch: Elasticsearch::start().await,
+            mails: Smtp::start(Speech::Tls).await,
             anything,
         }
     }
@@ -42,7 +46,7 @@ impl Receivers {
     /// Their part of the configuration.
     pub(crate) fn sections(&self) -> String {
         let anything = self.anything.url();
-        let [webhook, splunk, elasticsearch, otlp, s3] = FILES;
+        let [webhook, splunk, elasticsearch, otlp, s3, password] = FILES;
         let own = [
             ("webhook", format!("url = \"{}/\"\nkeys = [{{ file = \"{webhook}\" }}]", self.webhook.url())),
             ("splunk", format!("url = \"{}\"\ntoken = {{ file = \"{splunk}\" }}", self.splunk.url())),
@@ -67,20 +71,31 @@ impl Receivers {
             let common = format!("[[sinks]]\nname = \"{kind}\"\ntype = \"{kind}\"\ndisclose = true\n");
             common + &own + "\nconnection = { allow_networks = [\"127.0.0.0/8\"] }\n"
         };
-        own.into_iter().map(section).collect()
+        let sinks: String = own.into_iter().map(section).collect();
+        sinks
+            + &format!(
+                "[notices.mail]\nhost = \"localhost\"\nport = {}\nca = \"mail-ca.pem\"\nuser = \"keyfold\"\n\
+                 password = {{ file = \"{password}\" }}\nfrom = \"keyfold@broker.example\"\n\
+                 [[notices.webhooks]]\nname = \"soc\"\nurl = \"{anything}/notices\"\nkeys = [{{ file = \"{webhook}\" }}]\n\
+                 connection = {{ allow_networks = [\"127.0.0.0/8\"] }}\n",
+                self.mails.port()
+            )
     }
 
     pub(crate) fn equip(&self, broker: &Broker) {
         let webhook = format!("whsec_{}", BASE64_STANDARD.encode(WEBHOOK_KEY));
-        for (file, secret) in FILES.into_iter().zip([&webhook, TOKEN, ELASTICSEARCH_KEY, OTLP_HEADER, S3_SECRET]) {
+        for (file, secret) in
+            FILES.into_iter().zip([&webhook, TOKEN, ELASTICSEARCH_KEY, OTLP_HEADER, S3_SECRET, PASSWORD])
+        {
             fs::write(broker.path(file), secret).unwrap();
         }
+        fs::write(broker.path("mail-ca.pem"), self.mails.ca_pem()).unwrap();
     }
 
     /// What lets the broker in: alive in its memory, and nowhere to be seen.
     pub(crate) fn credentials() -> Vec<Planted> {
         let secrets = [WEBHOOK_KEY, TOKEN.as_bytes(), ELASTICSEARCH_KEY.as_bytes(), OTLP_HEADER.as_bytes()];
-        let secrets = secrets.into_iter().chain([S3_SECRET.as_bytes()]).zip(FILES);
+        let secrets = secrets.into_iter().chain([S3_SECRET.as_bytes(), PASSWORD.as_bytes()]).zip(FILES);
         secrets.map(|(secret, file)| Planted::new(file, secret.to_vec())).collect()
     }
 
@@ -89,9 +104,10 @@ impl Receivers {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let documents: Vec<_> = self.elasticsearch.documents().into_iter().map(|(_, document)| document).collect();
-            let (sent, bodies) = ([self.webhook.taken(), self.splunk.indexed(), documents], self.anything.seen());
+            let sent = [self.webhook.taken(), self.splunk.indexed(), documents, self.mails.taken()];
+            let bodies = self.anything.seen();
             let to = |path: &str| bodies.iter().any(|seen| seen.path.starts_with(path));
-            if sent.iter().all(|events| !events.is_empty()) && to("/v1/logs") && to("/b/") {
+            if sent.iter().all(|events| !events.is_empty()) && to("/v1/logs") && to("/b/") && to("/notices") {
                 let bodies = bodies.iter().map(|seen| &seen.body[..]).collect::<Vec<_>>().concat();
                 return [serde_json::to_vec(&sent).unwrap(), bodies].concat();
             }

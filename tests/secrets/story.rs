@@ -38,6 +38,7 @@ impl Story {
         receivers.equip(&broker);
         broker.run(&room.environment().iter().map(String::as_str).collect::<Vec<_>>()).await;
         let vkey = room.tenant(&broker).await;
+        broker.admin_ok("/acme/users/alice/email", json!({"email": "alice@corp.example"})).await;
         let (visible, planted, answers) = (Vec::new(), Vec::new(), Vec::new());
         let mut story = Self { broker, room, receivers, vkey, visible, planted, answers };
         story.plant("the key material", MATERIAL);

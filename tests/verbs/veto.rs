@@ -74,7 +74,6 @@ async fn the_button_behind_the_link_stops_the_restore_and_opening_the_link_does_
     assert_eq!(mails.iter().map(subject).collect::<Vec<_>>()[1..], ["a restore was stopped"]);
     let log = broker.verified_log(TENANT, &vkey);
     assert_eq!(outcomes(&log, "restore.vetoed"), ["ok"]);
-    assert_eq!(broker.sql("SELECT CAST(COUNT(*) AS TEXT) FROM notices").await.unwrap(), "0");
     assert!(!broker.log().contains(&path["/veto/".len()..]), "the link's secret is logged");
 }
 
@@ -121,6 +120,18 @@ async fn a_link_says_nothing_to_who_guesses_and_shows_no_markup_of_devices() {
         codes.push(visit(&broker, "/veto/AAAAAAAAAAAAAAAAAAAAAA").await.0);
     }
     assert!(codes.starts_with(&[404]) && codes.ends_with(&[429, 429]), "{codes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_ran_out_is_told_and_its_link_stops_nothing() {
+    let (broker, server, _, device, opened, path) = asked().await;
+    broker.sql("UPDATE restores SET expires_at = 1").await;
+    let mails = server.taken_at_least(2).await;
+    assert_eq!(subject(&mails[1]), "a restore ran out");
+    let (code, _, page) = visit(&broker, &path).await;
+    assert!(code == 200 && page.contains("This restore is over") && !page.contains("<button"), "{page}");
+    assert_eq!(press(&broker, &path).await.0, 410);
+    assert_eq!(veto(&device, opened.restore).await, (410, "restore_over".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

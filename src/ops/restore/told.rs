@@ -20,7 +20,7 @@ pub async fn told(
     }
     let (tenant, user) = (&*restore.tenant, &*restore.user);
     let mut db = broker.store.reader().await?;
-    let email = users::find(&mut db, tenant, user).await?.and_then(|user| user.email);
+    let emails: Vec<_> = users::find(&mut db, tenant, user).await?.and_then(|user| user.email).into_iter().collect();
     let (device, _) = devices::find(&mut db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
     let records = records::of_user_among(&mut db, (tenant, user), &restore.records).await?;
     drop(db);
@@ -37,6 +37,6 @@ pub async fn told(
         not_before: Time::from_ms(restore.not_before),
         expires_at: Time::from_ms(restore.expires_at),
     });
-    let told = Told { tenant, user, email: email.as_ref(), notice };
+    let told = Told { tenant, user, emails: &emails, notice };
     Ok(broker.outbox.seal(&broker.keys, &told, broker.clock.now()))
 }
