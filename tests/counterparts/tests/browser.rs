@@ -1,22 +1,16 @@
 //! The browser does what the tests of pages rely on: it signs, it complains, and it leaves nothing behind.
 #![cfg(test)]
 
-use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::response::IntoResponse;
-use axum::routing::get;
-use keyfold_counterparts::browser::{Browser, Complaint, Credential, Look};
-use keyfold_counterparts::tls::{Authority, forward};
+use keyfold_counterparts::browser::{Answer, Browser, Complaint, Credential, Look, Site};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'";
@@ -35,43 +29,21 @@ const SCRIPT: &str = "document.querySelector('button').addEventListener('click',
 });";
 const ICON: &str = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'><path d='M0 0h1v1'/></svg>";
 
-/// Pages under `https://localhost`; gone when dropped.
-struct Site {
-    url: String,
-    tasks: [JoinHandle<()>; 2],
-}
-
-impl Site {
-    async fn start() -> Self {
-        let page = |kind: &'static str, text: &'static str| {
-            get(
-                move || async move { ([(CONTENT_TYPE, kind), (CONTENT_SECURITY_POLICY, POLICY)], text).into_response() },
-            )
-        };
-        let routes = Router::new()
-            .route("/good", page("text/html", GOOD))
-            .route("/bad", page("text/html", BAD))
-            .route("/broken", page("text/html", BROKEN))
-            .route("/style.css", page("text/css", STYLE))
-            .route("/script.js", page("text/javascript", SCRIPT))
-            .route("/icon.svg", page("image/svg+xml", ICON));
-        let inside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let behind = inside.local_addr().unwrap().to_string();
-        let outside = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("https://localhost:{}", outside.local_addr().unwrap().port());
-        let served = tokio::spawn(async move { axum::serve(inside, routes).await.unwrap() });
-        Self { url, tasks: [served, forward(outside, Authority::new().server(), behind)] }
-    }
-
-    fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
+async fn site() -> Site {
+    let answer = |path: &'static str, kind: &'static str, body: &str| Answer {
+        path,
+        headers: vec![(CONTENT_TYPE, kind), (CONTENT_SECURITY_POLICY, POLICY)],
+        body: body.to_owned(),
+    };
+    Site::start([
+        answer("/good", "text/html", GOOD),
+        answer("/bad", "text/html", BAD),
+        answer("/broken", "text/html", BROKEN),
+        answer("/style.css", "text/css", STYLE),
+        answer("/script.js", "text/javascript", SCRIPT),
+        answer("/icon.svg", "image/svg+xml", ICON),
+    ])
+    .await
 }
 
 /// Makes a passkey on the page that is open.
@@ -99,7 +71,7 @@ async fn sign(browser: &Browser, challenge: &str) -> Value {
 /// The counters that the oracle reads in signatures that it has verified.
 fn verified(site: &Site, registration: &Value, assertions: &[Value]) -> Vec<u64> {
     let question =
-        json!({"origin": site.url, "rp_id": "localhost", "registration": registration, "assertions": assertions});
+        json!({"origin": site.url(), "rp_id": "localhost", "registration": registration, "assertions": assertions});
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let oracles = env::var_os("KEYFOLD_ORACLES").map_or_else(|| root.join("target/test-env/oracles"), PathBuf::from);
     let mut oracle = Command::new(oracles.join("bin/python"))
@@ -119,7 +91,7 @@ fn verified(site: &Site, registration: &Value, assertions: &[Value]) -> Vec<u64>
 
 #[tokio::test]
 async fn a_passkey_signs_and_its_clone_falls_behind() {
-    let site = Site::start().await;
+    let site = site().await;
     let browser = Browser::start().await;
     let authenticator = browser.authenticator().await;
     browser.go(&site.at("/good")).await;
@@ -146,7 +118,7 @@ async fn a_passkey_signs_and_its_clone_falls_behind() {
 
 #[tokio::test]
 async fn a_page_is_read_filled_in_and_judged() {
-    let site = Site::start().await;
+    let site = site().await;
     let browser = Browser::start().await;
     browser.go(&site.at("/good")).await;
     assert_eq!(browser.title().await, "Good");
@@ -172,7 +144,7 @@ async fn a_page_is_read_filled_in_and_judged() {
 
 #[tokio::test]
 async fn a_page_is_seen_light_dark_on_a_phone_and_without_script() {
-    let site = Site::start().await;
+    let site = site().await;
     let browser = Browser::start().await;
     let mut seen = BTreeSet::new();
     for look in Look::ALL {
@@ -199,7 +171,7 @@ async fn a_page_is_seen_light_dark_on_a_phone_and_without_script() {
 
 #[tokio::test]
 async fn what_goes_wrong_on_a_page_is_a_complaint() {
-    let site = Site::start().await;
+    let site = site().await;
     let browser = Browser::start().await;
     browser.go(&site.at("/broken")).await;
     assert_eq!(browser.title().await, "Broken");

@@ -11,12 +11,14 @@ mod element;
 mod look;
 mod page;
 mod session;
+mod site;
 
 pub use authenticator::{Authenticator, Credential};
 pub use axe::Violation;
 pub use element::Element;
 pub use look::Look;
 pub use page::{Complaint, Loaded};
+pub use site::{Answer, Site};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use driver::Driver;
