@@ -21,7 +21,7 @@ fn findings(broker: &Broker, parameters: &[(&str, &str)], arguments: &[&str]) ->
     let mut command = Command::new(program);
     command.arg("--config-file").arg(&config).args(["run", &broker.url("/openapi.json"), "--checks", CHECKS]);
     command.arg("--tls-verify").arg(broker.path("ca.pem")).env_remove("REQUESTS_CA_BUNDLE");
-    command.args(["--phases", "coverage,fuzzing", "--max-examples", EXAMPLES, "--generation-deterministic"]);
+    command.args(["--phases", "coverage,fuzzing,stateful", "--max-examples", EXAMPLES, "--generation-deterministic"]);
     command.args(["--no-color", "--continue-on-failure"]).args(arguments);
     let output = command.current_dir(broker.path("")).output().unwrap();
     let report = text(&output.stdout) + &text(&output.stderr);
