@@ -4,7 +4,10 @@ use crate::harness::mail::{subject, told, told_with};
 use crate::harness::{Broker, Raw, TENANT, outcomes};
 use counterparts::front::{Fault, Front};
 use counterparts::smtp::{Smtp, Speech};
+use protocol::encoding::Base64Url;
+use protocol::sealing::OpeningKey;
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor};
 use std::fs;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -127,6 +130,43 @@ async fn no_restore_waits_for_who_is_to_be_told() {
     hurry(&broker).await;
     assert_eq!(server.taken_at_least(40).await.len(), 40);
     until_waiting(&broker, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_is_not_sent_again_while_the_database_fails() {
+    let (broker, mut server, _) = told().await;
+    let device = device(&broker).await;
+    server.stop();
+    device.open("identity").await;
+    hurry(&broker).await;
+    let mut database = broker.database().await;
+    database.execute("BEGIN IMMEDIATE").await.unwrap();
+    server.resume().await;
+    server.taken_at_least(1).await;
+    // Longer than a look, a try to write and the wait after it take together.
+    sleep(Duration::from_secs(10)).await;
+    database.execute("ROLLBACK").await.unwrap();
+    database.close().await.unwrap();
+    until_waiting(&broker, 0).await;
+    assert_eq!(server.taken().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_has_nobody_told() {
+    let (broker, server, _) = told().await;
+    let device = device(&broker).await;
+    let receive = Base64Url(OpeningKey::generate().public().clone());
+    let ask = json!({"kinds": ["identity"], "receive_key": receive, "reason": "test"});
+    let (path, nonce) = (device.path("/restores"), device.nonce().await);
+    let body = device.sign(&path, &nonce, ask.to_string().as_bytes());
+    assert_eq!(device.send(&path, body.clone()).await.status, 201);
+    for _ in 0..3 {
+        assert_eq!(device.send(&path, body.clone()).await.code(), "bad_nonce");
+    }
+    broker.revoke(TENANT, "device", Some(&device.id().to_string())).await;
+    assert_eq!(device.ask(json!({"kinds": ["identity"]}), &receive.0).await.code(), "device_inactive");
+    until_waiting(&broker, 0).await;
+    assert_eq!(server.taken().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

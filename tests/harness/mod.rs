@@ -241,11 +241,16 @@ impl Broker {
         metrics.lines().find_map(|line| line.strip_prefix(metric)).map_or(0, |count| count.parse().unwrap())
     }
 
-    /// Changes the database behind the broker's back; gives the first column of the first row, where there is one.
-    pub async fn sql(&self, statement: &'static str) -> Option<String> {
+    /// The database, behind the broker's back.
+    pub async fn database(&self) -> sqlx::AnyConnection {
         sqlx::any::install_default_drivers();
         let url = format!("sqlite:{}", self.path("keyfold.db").display());
-        let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+        sqlx::AnyConnection::connect(&url).await.unwrap()
+    }
+
+    /// Changes the database behind the broker's back; gives the first column of the first row, where there is one.
+    pub async fn sql(&self, statement: &'static str) -> Option<String> {
+        let mut database = self.database().await;
         let row = sqlx::query(statement).fetch_optional(&mut database).await.unwrap();
         database.close().await.unwrap();
         row.and_then(|row| row.try_get(0).ok())

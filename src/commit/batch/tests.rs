@@ -81,7 +81,13 @@ fn what_is_stopped_while_the_provider_works_is_not_released() {
     let mut of_other_tenant = Proposal { tenant: "other".into(), change: Change::Veto(RESTORE), ..stop };
     let refused = gate::pass(&mut of_other_tenant, &mut view, 0, 500);
     assert_eq!(refused.unwrap_err(), Refusal::RestoreUnknown);
-    let mut stop = Proposal { tenant: "acme".into(), ..of_other_tenant };
+    let bob = Uuid::from_u128(5);
+    let (device, membership) = asking();
+    view.devices.insert(bob, (Device { id: bob, user: "bob".into(), ..device }, membership));
+    let principal = Some(Principal { user: "bob".into(), device: bob });
+    let mut of_other_user = Proposal { tenant: "acme".into(), principal, ..of_other_tenant };
+    assert_eq!(gate::pass(&mut of_other_user, &mut view, 0, 500).unwrap_err(), Refusal::RestoreUnknown);
+    let mut stop = Proposal { principal: None, ..of_other_user };
     gate::pass(&mut stop, &mut view, 0, 500).unwrap();
     assert_eq!(gate::pass(&mut proposal, &mut view, 0, 500).unwrap_err(), Refusal::RestoreOver);
     assert_eq!(refused_as(&proposal, &view), Kind::RestoreDenied, "it concludes its intent");
