@@ -95,6 +95,7 @@ pub struct CreateUser {
     pub id: String,
     /// Where the person is told of what happens to their keys.
     #[serde(default)]
+    #[schema(format = Email, max_length = 254)]
     pub email: Option<String>,
 }
 
@@ -116,6 +117,7 @@ pub struct User {
 #[serde(deny_unknown_fields)]
 pub struct SetEmail {
     /// Where; `null` is nowhere.
+    #[schema(format = Email, max_length = 254)]
     pub email: Option<String>,
 }
 

@@ -67,7 +67,8 @@ struct Page {
 
 /// What a link can stop, and a button that does. Changes nothing.
 #[utoipa::path(get, path = "/veto/{secret}", tag = "veto", operation_id = "page", params(("secret" = String, Path)),
-    responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = String, content_type = "text/html"),
+    responses((status = 200, body = String, content_type = "text/html"),
+        (status = 404, body = String, content_type = "text/html"),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn page(
     State(broker): State<Arc<Broker>>,
@@ -83,8 +84,10 @@ pub(super) async fn page(
 
 /// Stops the restore of the link, unless it was released.
 #[utoipa::path(post, path = "/veto/{secret}", tag = "veto", operation_id = "stop", params(("secret" = String, Path)),
-    responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = String, content_type = "text/html"),
-        (status = 409, body = String, content_type = "text/html"), (status = 410, body = String, content_type = "text/html"),
+    responses((status = 200, body = String, content_type = "text/html"),
+        (status = 404, body = String, content_type = "text/html"),
+        (status = 409, body = String, content_type = "text/html"),
+        (status = 410, body = String, content_type = "text/html"),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn stop(
     State(broker): State<Arc<Broker>>,
@@ -142,7 +145,8 @@ fn over(state: RestoreState) -> Page {
         ),
         RestoreState::Released | RestoreState::Acknowledged => (
             "It is too late to stop this restore",
-            "The keys went out. If it was not you who asked, tell your security team now: the device has to be revoked and the keys replaced.",
+            "The keys went out. If it was not you who asked, tell your security team now: the device has to be revoked \
+             and the keys replaced.",
         ),
         RestoreState::Pending
         | RestoreState::Approved

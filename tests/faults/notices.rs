@@ -191,16 +191,20 @@ async fn what_nobody_takes_for_a_day_and_what_is_refused_for_good_is_given_up_wi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_writes_the_database_has_nobody_told_anything() {
-    let (broker, mut server, vkey) = told().await;
+    let (mut broker, mut server, vkey) = told().await;
     let device = device(&broker).await;
     server.stop();
     for _ in 0..3 {
         device.open("identity").await;
     }
     assert_eq!(waiting(&broker).await, 3);
-    // The first has another's content, the second a bit turned, the third another's name.
-    broker.sql("UPDATE notices SET sealed = (SELECT sealed FROM notices ORDER BY id DESC LIMIT 1) WHERE id = (SELECT MIN(id) FROM notices)").await;
-    broker.sql("UPDATE notices SET sealed = CAST(substr(sealed, 1, 20) || x'00' || substr(sealed, 22) AS BLOB) WHERE id = (SELECT id FROM notices ORDER BY id LIMIT 1 OFFSET 1)").await;
+    // The first has another's content, the second lacks a byte, the third goes where nobody sends.
+    let moved = "UPDATE notices SET sealed = (SELECT sealed FROM notices ORDER BY id DESC LIMIT 1)
+                 WHERE id = (SELECT MIN(id) FROM notices)";
+    let cut = "UPDATE notices SET sealed = substr(sealed, 1, length(sealed) - 1)
+               WHERE id = (SELECT id FROM notices ORDER BY id LIMIT 1 OFFSET 1)";
+    broker.sql(moved).await;
+    broker.sql(cut).await;
     broker.sql("UPDATE notices SET channel = 'webhook:gone' WHERE id = (SELECT MAX(id) FROM notices)").await;
     let database = fs::read(broker.path("keyfold.db-wal")).unwrap();
     for word in ["alice@corp.example</", "/veto/", "a device has asked"] {
@@ -211,6 +215,12 @@ async fn who_writes_the_database_has_nobody_told_anything() {
     until_waiting(&broker, 1).await;
     assert!(server.taken().is_empty());
     assert_eq!(outcomes(&broker.verified_log(TENANT, &vkey), "notice.failed"), ["sealed_invalid", "sealed_invalid"]);
+    broker.kill();
+    broker.sql("UPDATE notices SET created_at = created_at - 86400000").await;
+    broker.run(&[]).await;
+    until_waiting(&broker, 0).await;
+    let failed = outcomes(&broker.verified_log(TENANT, &vkey), "notice.failed");
+    assert_eq!(failed, ["sealed_invalid", "sealed_invalid", "not_taken"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

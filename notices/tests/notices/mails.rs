@@ -91,15 +91,14 @@ async fn nothing_is_said_without_the_protection_asked_for() {
     assert_eq!(starttls.taken()[0]["tls"], true);
     assert_eq!(send(&to(&plaintext, Security::Plaintext), "a@corp.example", &sample).await, Ok(()));
     // An authority that is not the server's; a server without TLS; the system's authorities.
-    for (server, security) in [
-        (&tls, Security::Tls(ca(&starttls))),
-        (&starttls, Security::StartTls(ca(&tls))),
-        (&plaintext, Security::StartTls(ca(&plaintext))),
-        (&tls, Security::Tls(None)),
-    ] {
+    for (server, security) in
+        [(&tls, Security::Tls(ca(&starttls))), (&starttls, Security::StartTls(ca(&tls))), (&tls, Security::Tls(None))]
+    {
         let mail = to(server, security);
         assert_eq!(send(&mail, "b@corp.example", &sample).await, LATER);
     }
+    let eager = MailOptions { login: None, ..options(&plaintext, Security::StartTls(ca(&plaintext))) };
+    assert_eq!(send(&Mail::new(&eager).unwrap(), "b@corp.example", &sample).await, LATER, "it has no STARTTLS");
     let all = [&tls, &starttls, &plaintext].map(|server| server.taken().len());
     assert_eq!(all, [0, 1, 1]);
     for host in ["localhost", "192.0.2.1", "mail.example"] {
