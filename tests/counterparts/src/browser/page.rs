@@ -1,6 +1,8 @@
 use super::Browser;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Something that a page or the browser found wrong: a script's error, a breach of the page's Content Security Policy,
 /// an answer that is an error, a warning.
@@ -39,11 +41,18 @@ impl Browser {
         serde_json::from_value(self.run(loaded, json!([])).await).expect("entries have a name and bytes")
     }
 
-    /// When the page first showed something of its content, in milliseconds; `None` where it has not (W3C Paint Timing).
+    /// When the page first showed something of its content, in milliseconds; `None` where it does not within five seconds
+    /// (W3C Paint Timing).
     pub async fn first_paint(&self) -> Option<f64> {
         let painted = "const [paint] = performance.getEntriesByName('first-contentful-paint');
             return paint ? paint.startTime : null";
-        self.run(painted, json!([])).await.as_f64()
+        for _ in 0..100 {
+            if let Some(when) = self.run(painted, json!([])).await.as_f64() {
+                return Some(when);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        None
     }
 
     /// Whether the page is wider than the window, so that it has to be moved sideways to be read.
