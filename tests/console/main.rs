@@ -1,6 +1,6 @@
 //! What people see, in a real browser: how every page looks, and what they do there.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../harness/mod.rs"]
 mod harness;
