@@ -24,7 +24,7 @@ impl Letter {
     pub fn of(envelope: &Envelope) -> Self {
         let Draft { subject, opening, facts, advice } = Draft::of(&envelope.notice);
         let mut text = format!("{opening}\n\n");
-        let always = [("Tenant", quoted(&envelope.tenant, NAME)), ("Sent", envelope.at.to_string())];
+        let always = [("Tenant", quoted(&envelope.tenant, NAME)), ("At", envelope.at.to_string())];
         for (label, value) in facts.into_iter().chain(always) {
             let _memory = writeln!(text, "  {label:<COLUMN$} {value}");
         }

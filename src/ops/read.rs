@@ -21,15 +21,6 @@ const MAX_RESTORES: i64 = 32;
 pub async fn device(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<DeviceStatus, Error> {
     admit(caller, id)?;
     let device = &caller.device;
-    let mut db = broker.store.reader().await?;
-    let open = restores::open_of_user(&mut db, (&device.tenant, &device.user), MAX_RESTORES).await?;
-    let mut shown_restores = Vec::with_capacity(open.len());
-    for restore in &open {
-        let (asking, _) =
-            devices::find(&mut db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
-        shown_restores.push(user_restore(restore, &asking)?);
-    }
-    drop(db);
     let corrupt = |column| Error::Store(StoreError::Corrupt { column });
     Ok(DeviceStatus {
         device: device.id,
@@ -41,8 +32,24 @@ pub async fn device(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<
         enrolled_at: seconds(device.enrolled_at),
         ingress: ingress(&*broker.keys.of_tenant(&device.tenant).await?)?,
         policy: Base64Url(broker.policies.digest()),
-        restores: shown_restores,
+        restores: open_restores(broker, device).await?,
     })
+}
+
+/// Those of the device's user, each with the device that asked.
+async fn open_restores(broker: &Broker, device: &Device) -> Result<Vec<UserRestore>, Error> {
+    let mut db = broker.store.reader().await?;
+    let open = restores::open_of_user(&mut db, (&device.tenant, &device.user), MAX_RESTORES).await?;
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asking: Vec<Uuid> = open.iter().map(|restore| restore.device).collect();
+    let asking = devices::find_all(&mut db, &asking).await?;
+    let show = |restore: &Restore| {
+        let (asking, _) = asking.iter().find(|(asking, _)| asking.id == restore.device)?;
+        Some(user_restore(restore, asking))
+    };
+    open.iter().map(|restore| show(restore).unwrap_or(Err(StoreError::Corrupt { column: "device" }.into()))).collect()
 }
 
 fn user_restore(restore: &Restore, asking: &Device) -> Result<UserRestore, Error> {

@@ -24,6 +24,8 @@ const LIFETIME: i64 = 24 * 3_600_000;
 const PAGE: usize = 32;
 /// As many as are worth counting.
 const COUNTED: i64 = 10_000;
+/// At the end what is under way may take so long.
+const LAST: Duration = Duration::from_secs(5);
 /// After a failure of the database.
 const HELD: Duration = Duration::from_secs(5);
 /// So many that are not taken, one after the other, end a look: the server itself may be in trouble.
@@ -46,14 +48,15 @@ pub(super) struct Channel {
     pub(super) store: Store,
     pub(super) name: String,
     pub(super) way: Way,
+    pub(super) stop: CancellationToken,
     /// What went out and is still there, because the database failed: not to be sent again.
     pub(super) sent: Option<Uuid>,
 }
 
 impl Channel {
-    pub(super) async fn run(mut self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            let wait = match self.round(&stop).await {
+    pub(super) async fn run(mut self) {
+        while !self.stop.is_cancelled() {
+            let wait = match self.round().await {
                 Ok(true) => Duration::ZERO,
                 Ok(false) => IDLE,
                 Err(error) => {
@@ -63,14 +66,14 @@ impl Channel {
                 }
             };
             tokio::select! {
-                () = stop.cancelled() => {}
+                () = self.stop.cancelled() => {}
                 () = sleep(wait) => {}
             }
         }
     }
 
-    /// Sends what is due, in order, and waits for what is under way at the end. Tells whether there may be more to send.
-    async fn round(&mut self, stop: &CancellationToken) -> Result<bool, Error> {
+    /// Sends what is due, in order. Tells whether there may be more to send.
+    async fn round(&mut self) -> Result<bool, Error> {
         let mut db = self.store.reader().await?;
         let due = notices::due(&mut db, &self.name, self.broker.clock.now(), PAGE as i64).await?;
         let waiting = notices::count(&mut db, &self.name, COUNTED).await?;
@@ -78,7 +81,7 @@ impl Channel {
         gauge!("keyfold_notices_waiting", "channel" => self.name.clone()).set(waiting as f64);
         let mut troubles = 0;
         for notice in &due {
-            if stop.is_cancelled() || troubles == TROUBLES {
+            if self.stop.is_cancelled() || troubles == TROUBLES {
                 return Ok(false);
             }
             troubles = if self.settle(notice).await? { 0 } else { troubles + 1 };
@@ -99,7 +102,7 @@ impl Channel {
             self.give_up(notice, Some(&envelope), const { Outcome::from_static("not_taken") }).await?;
             return Ok(true);
         }
-        match self.send(&envelope).await {
+        match self.send_in_time(&envelope).await {
             Ok(()) => {
                 self.count("sent");
                 self.sent = Some(notice.id);
@@ -121,6 +124,18 @@ impl Channel {
     async fn remove(&self, id: Uuid) -> Result<bool, Error> {
         self.broker.committer.upkeep(Upkeep::RemoveNotice(id)).await?;
         Ok(true)
+    }
+
+    /// At the end of the broker, what is under way is waited for, but not for long.
+    async fn send_in_time(&self, envelope: &Envelope) -> Result<(), Trouble> {
+        let overdue = async {
+            self.stop.cancelled().await;
+            sleep(LAST).await;
+        };
+        tokio::select! {
+            sent = self.send(envelope) => sent,
+            () = overdue => Err(Trouble::Retry { after: None }),
+        }
     }
 
     async fn send(&self, envelope: &Envelope) -> Result<(), Trouble> {

@@ -31,8 +31,9 @@ pub async fn start(
     }
     let store = own_readers(broker).await?;
     let run = |(name, way)| {
-        let channel = Channel { broker: broker.clone(), store: store.clone(), name, way, sent: None };
-        broker.background.spawn(channel.run(stop.clone()))
+        let (broker, store, stop) = (broker.clone(), store.clone(), stop.clone());
+        let background = broker.background.clone();
+        background.spawn(Channel { broker, store, name, way, stop, sent: None }.run())
     };
     Ok(ways.into_iter().map(run).collect())
 }

@@ -121,6 +121,7 @@ async fn no_restore_waits_for_who_is_to_be_told() {
     let without = began.elapsed();
     let asked_and_released = 20 * 2;
     assert_eq!(waiting(&broker).await, asked_and_released * 2 + 1, "by mail and to the webhook, and the new address");
+    eprintln!("20 restores in {without:?}, while nobody takes a notice");
     assert!(without < Duration::from_secs(30), "{without:?}");
     until_retried(&broker, "mail").await;
     until_retried(&broker, "webhook:soc").await;
@@ -149,6 +150,20 @@ async fn what_was_sent_is_not_sent_again_while_the_database_fails() {
     database.close().await.unwrap();
     until_waiting(&broker, 0).await;
     assert_eq!(server.taken().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_does_not_keep_the_broker_from_ending() {
+    let (mut broker, server, _) = told().await;
+    let device = device(&broker).await;
+    broker.admin_ok("/acme/users/alice/email", json!({"email": "slow@corp.example"})).await;
+    until_waiting(&broker, 0).await;
+    device.open("identity").await;
+    sleep(Duration::from_secs(3)).await;
+    let began = Instant::now();
+    broker.stop();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!((waiting(&broker).await, server.taken().len()), (1, 1), "it waits for the next start");
 }
 
 #[tokio::test(flavor = "multi_thread")]

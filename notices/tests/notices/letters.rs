@@ -36,7 +36,7 @@ fn a_letter_says_what_happened_what_to_do_and_how_to_stop_it() {
   Restore       00000000-0000-0000-0000-000000000007
   Possible      from 2026-11-23T09:46:01Z, until 2026-11-23T10:31:01Z
   Tenant        "acme"
-  Sent          2026-11-23T09:31:01Z
+  At            2026-11-23T09:31:01Z
 
 If this was you, there is nothing to do.
 
