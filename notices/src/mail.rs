@@ -207,9 +207,10 @@ fn credentials(Login { user, password }: &Login) -> Result<Credentials, Unusable
 
 /// Only what says that this very mail or recipient is not wanted may cost a notice its delivery.
 fn trouble(error: &smtp::Error) -> Trouble {
-    // Servers quote addresses in their answers.
     let code = error.status();
-    tracing::warn!(status = code.map(u16::from), tls = error.is_tls(), "a mail was not taken");
+    // Servers quote addresses in their answers: of those, the number must do.
+    let own = (code.is_none() && !error.is_response()).then(|| error.to_string());
+    tracing::warn!(status = code.map(u16::from), error = own, "a mail was not taken");
     match code {
         Some(code @ Code { severity: Severity::PermanentNegativeCompletion, category: Category::MailSystem, .. }) => {
             Trouble::Refused(refusal(code.into()))
