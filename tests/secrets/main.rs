@@ -42,6 +42,10 @@ async fn look_around(story: &Story) {
         hidden.must_not_find(place, bytes);
     };
 
+    let veto = Hunt::of(&[Planted::new("a veto link's secret", story.veto.clone())]);
+    veto.must_not_find("the log", broker.log().as_bytes());
+    veto.must_not_find("the metrics", broker.text("/metrics").await.as_bytes());
+    assert!(!veto.find(&story.receivers.received().await).is_empty(), "this is not what was mailed");
     let visible = Hunt::of(&[Planted::new("what may be seen", story.visible.clone())]);
     must_not_find("the log", broker.log().as_bytes());
     assert!(broker.log().matches("\"level\":\"TRACE\"").count() > 100, "the log was not as talkative as it can be");
@@ -52,6 +56,7 @@ async fn look_around(story: &Story) {
     must_not_find("the metrics", broker.text("/metrics").await.as_bytes());
     for (name, bytes) in story.files() {
         must_not_find(&name, &bytes);
+        veto.must_not_find(&name, &bytes);
         assert!(name != "keyfold.db-wal" || !visible.find(&bytes).is_empty(), "this is not the database");
     }
     let out = TempDir::new().unwrap();

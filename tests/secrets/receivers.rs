@@ -8,6 +8,7 @@ use counterparts::front::{Fault, Front};
 use counterparts::smtp::{PASSWORD, Smtp, Speech};
 use counterparts::splunk::{Acks, Splunk, TOKEN};
 use counterparts::webhook::Webhook;
+use serde_json::Value;
 use std::fs;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -97,6 +98,11 @@ impl Receivers {
         let secrets = [WEBHOOK_KEY, TOKEN.as_bytes(), ELASTICSEARCH_KEY.as_bytes(), OTLP_HEADER.as_bytes()];
         let secrets = secrets.into_iter().chain([S3_SECRET.as_bytes(), PASSWORD.as_bytes()]).zip(FILES);
         secrets.map(|(secret, file)| Planted::new(file, secret.to_vec())).collect()
+    }
+
+    /// The first mail that was sent.
+    pub(crate) async fn first_mail(&self) -> Value {
+        self.mails.taken_at_least(1).await.remove(0)
     }
 
     /// What they have been sent, once there is something of each.

@@ -1,5 +1,6 @@
 //! Every verb once with success and once with failure, with secrets that the test knows.
 
+use crate::harness::mail::veto_path;
 use crate::harness::{Answer, Broker, Raw, TENANT};
 use crate::hunt::Planted;
 use crate::receivers::{FILES, Receivers};
@@ -28,6 +29,8 @@ pub(crate) struct Story {
     /// A device's id: no secret, and to be found in the database.
     pub(crate) visible: Vec<u8>,
     pub(crate) planted: Vec<Planted>,
+    /// What stops a restore, as the user was mailed it: to be found in notices alone.
+    pub(crate) veto: Vec<u8>,
     pub(crate) answers: Vec<(String, Vec<u8>)>,
 }
 
@@ -40,7 +43,8 @@ impl Story {
         let vkey = room.tenant(&broker).await;
         broker.admin_ok("/acme/users/alice/email", json!({"email": "alice@corp.example"})).await;
         let (visible, planted, answers) = (Vec::new(), Vec::new(), Vec::new());
-        let mut story = Self { broker, room, receivers, vkey, visible, planted, answers };
+        let veto = Vec::new();
+        let mut story = Self { broker, room, receivers, vkey, visible, planted, veto, answers };
         story.plant("the key material", MATERIAL);
         story.plant("a wrong token", WRONG_TOKEN.as_bytes());
         for (name, file) in [("the passphrase", "passphrase"), ("the admin token", "admin-token")] {
@@ -50,9 +54,19 @@ impl Story {
         let device = story.enrol().await;
         story.visible = device.id().to_string().into_bytes();
         story.restore(&device).await;
+        story.follow_link().await;
         story.fail(&device).await;
         story.administer(&device).await;
         story
+    }
+
+    /// Opens the link of the first mail, and presses its button: too late, for the restore is over.
+    async fn follow_link(&mut self) {
+        let path = veto_path(&self.receivers.first_mail().await, &self.broker);
+        let url = self.broker.url(&path);
+        assert_eq!(self.ask("the page of a link", self.broker.http().get(&url)).await, 200);
+        assert_eq!(self.ask("the button of a link", self.broker.http().post(&url)).await, 409);
+        self.veto = path["/veto/".len()..].as_bytes().to_vec();
     }
 
     fn plant(&mut self, name: &'static str, secret: &[u8]) {
