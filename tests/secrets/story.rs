@@ -66,7 +66,7 @@ impl Story {
         let url = self.broker.url(&path);
         assert_eq!(self.ask("the page of a link", self.broker.http().get(&url)).await, 200);
         assert_eq!(self.ask("the button of a link", self.broker.http().post(&url)).await, 409);
-        self.veto = path["/veto/".len()..].as_bytes().to_vec();
+        self.veto = path.as_bytes()["/veto/".len()..].to_vec();
     }
 
     fn plant(&mut self, name: &'static str, secret: &[u8]) {
