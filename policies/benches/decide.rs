@@ -1,6 +1,8 @@
 //! What one decision costs: `cargo bench -p keyfold-policies`.
 
-use keyfold_policies::{Action, DeviceFacts, Facts, PolicySet, RecordFacts, TenantFacts, UserFacts, decide};
+use keyfold_policies::{
+    Action, Circumstances, DeviceFacts, Facts, PolicySet, RecordFacts, TenantFacts, UserFacts, decide,
+};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -25,10 +27,16 @@ fn main() {
 fn restore<'a>(records: &'a [RecordFacts<'a>]) -> Facts<'a> {
     Facts {
         tenant: TenantFacts { id: "acme", allows_unattested_days: Some(7) },
-        user: UserFacts { id: "u-1", active: true },
-        device: DeviceFacts { id: "d-1", user: "u-1", active: true, attested: false, enrolled_at: 1_700_000_000 },
+        user: UserFacts { id: "u-1", active: true, managers: &[] },
+        device: DeviceFacts {
+            id: "d-1",
+            user: "u-1",
+            active: true,
+            attested: false,
+            enrolled_by_help_desk: false,
+            enrolled_at: 1_700_000_000,
+        },
         records,
-        now: 1_700_100_000,
-        reason_given: true,
+        circumstances: Circumstances::at(1_700_100_000),
     }
 }

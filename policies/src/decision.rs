@@ -33,7 +33,12 @@ impl Decision {
 /// each kind count, so that an added permit never weakens another.
 #[must_use]
 pub fn decide(policies: &PolicySet, action: Action, facts: &Facts) -> Decision {
-    let Some(question) = Question::new(action, facts).filter(|question| !question.requests.is_empty()) else {
+    decided(policies, Question::new(action, facts))
+}
+
+/// `None`: what cannot be said in Cedar.
+pub(crate) fn decided(policies: &PolicySet, question: Option<Question>) -> Decision {
+    let Some(question) = question.filter(|question| !question.requests.is_empty()) else {
         return Decision::refused(BTreeSet::new());
     };
     let ask = |request| AUTHORIZER.is_authorized(request, &policies.cedar, &question.entities);

@@ -23,6 +23,9 @@ pub struct PolicyError {
 /// What is wrong with a policy text.
 #[derive(Debug, Error)]
 pub enum Problem {
+    /// More text than [`PolicySet::MAX_TEXT_BYTES`](crate::PolicySet::MAX_TEXT_BYTES).
+    #[error("the policies together are longer than {} bytes", crate::PolicySet::MAX_TEXT_BYTES)]
+    TextTooLong,
     /// A policy longer than [`PolicySet::MAX_POLICY_BYTES`](crate::PolicySet::MAX_POLICY_BYTES).
     #[error("the policy is longer than {} bytes", crate::PolicySet::MAX_POLICY_BYTES)]
     TooLong,
@@ -38,15 +41,33 @@ pub enum Problem {
     /// Two policies of one name.
     #[error("another policy has the same `@id`")]
     DuplicateId,
+    /// The name of a policy that is part of every set.
+    #[error("the policy that always holds has the same `@id`")]
+    ReservedId,
     /// An annotation without meaning: most likely a misspelt condition, which must not be lost.
     #[error("unknown annotation `@{0}`")]
     UnknownAnnotation(String),
     /// A condition that is not a whole number up to 4,294,967,295.
     #[error("`@{0}` must be a whole number in quotes")]
     NotANumber(&'static str),
+    /// A condition that can only be set, and is not.
+    #[error("`@{0}` must be \"yes\"; leave it out otherwise")]
+    NotYes(&'static str),
+    /// A notice to somebody unknown.
+    #[error("`@notify` knows \"user\" and \"approvers\", not `{0}`")]
+    UnknownAudience(String),
+    /// A notice to nobody.
+    #[error("`@{0}` names nobody")]
+    NoAudience(&'static str),
+    /// What would count as an approval where none is needed.
+    #[error("`@own_device_counts` has no effect without `@needs_approvals`")]
+    NoApprovalsToCount,
     /// A condition on a `forbid`, where it would have no effect.
     #[error("`@{0}` has no effect on a `forbid`")]
     ConditionOnForbid(&'static str),
+    /// A condition on what cannot wait.
+    #[error("`@{0}` has an effect on enrolments and restores only")]
+    ConditionOnAction(&'static str),
     /// Contradicts the schema.
     #[error(transparent)]
     Invalid(#[from] Box<ValidationError>),

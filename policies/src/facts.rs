@@ -11,7 +11,7 @@ pub enum Action {
     Restore,
 }
 
-/// Everything a policy may know. Times are Unix seconds.
+/// Everything a policy may know of what a device asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The customer whose keys these are.
@@ -22,10 +22,8 @@ pub struct Facts<'a> {
     pub device: DeviceFacts<'a>,
     /// What a wrap would store or a restore release; not looked at for an enrolment.
     pub records: &'a [RecordFacts<'a>],
-    /// The time of the decision.
-    pub now: i64,
-    /// Whether the request states a reason.
-    pub reason_given: bool,
+    /// When and from where it asks.
+    pub circumstances: Circumstances<'a>,
 }
 
 /// A tenant.
@@ -44,6 +42,8 @@ pub struct UserFacts<'a> {
     pub id: &'a str,
     /// Neither suspended nor revoked.
     pub active: bool,
+    /// The ids of everybody above in the reporting line, in any order.
+    pub managers: &'a [&'a str],
 }
 
 /// A device.
@@ -57,7 +57,9 @@ pub struct DeviceFacts<'a> {
     pub active: bool,
     /// Its key was proven to be in hardware.
     pub attested: bool,
-    /// When it was enrolled.
+    /// The help desk made the code with which it was enrolled.
+    pub enrolled_by_help_desk: bool,
+    /// When it was enrolled, in Unix seconds.
     pub enrolled_at: i64,
 }
 
@@ -72,4 +74,61 @@ pub struct RecordFacts<'a> {
     pub generation: u64,
     /// No later generation exists.
     pub newest: bool,
+}
+
+/// When and from where somebody asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The time of the decision, in Unix seconds.
+    pub now: i64,
+    /// The same time on the tenant's clocks.
+    pub local: LocalTime,
+    /// Whether the request states a reason.
+    pub reason_given: bool,
+    /// Where the request comes from (ISO 3166-1 alpha-2, upper case); `None` where nobody knows.
+    pub country: Option<&'a str>,
+    /// Seconds since whoever asks last logged in at the company's single sign-on; `None` where nobody knows.
+    pub login_age_seconds: Option<u32>,
+}
+
+impl Circumstances<'_> {
+    /// At that time (Unix seconds) in UTC; nothing else is known.
+    #[must_use]
+    pub const fn at(now: i64) -> Self {
+        Self { now, local: LocalTime::at(now, 0), reason_given: false, country: None, login_age_seconds: None }
+    }
+}
+
+/// Day and time as clocks and calendars of a place show them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalTime {
+    weekday: u8,
+    minute_of_day: u16,
+}
+
+impl LocalTime {
+    const MINUTES_OF_DAY: i64 = 24 * 60;
+
+    /// At that time (Unix seconds) where clocks are `utc_offset_minutes` ahead of UTC.
+    #[must_use]
+    pub const fn at(now: i64, utc_offset_minutes: i16) -> Self {
+        let minutes = now.div_euclid(60) + utc_offset_minutes as i64;
+        let days_since_thursday = minutes.div_euclid(Self::MINUTES_OF_DAY); // 1 January 1970 was one.
+        Self {
+            weekday: ((days_since_thursday + 3).rem_euclid(7) + 1) as u8,
+            minute_of_day: minutes.rem_euclid(Self::MINUTES_OF_DAY) as u16,
+        }
+    }
+
+    /// 1 is Monday, 7 is Sunday (ISO 8601).
+    #[must_use]
+    pub const fn weekday(self) -> u8 {
+        self.weekday
+    }
+
+    /// Minutes since midnight: 0 to 1439.
+    #[must_use]
+    pub const fn minute_of_day(self) -> u16 {
+        self.minute_of_day
+    }
 }

@@ -5,19 +5,21 @@ use crate::needs::Needs;
 use crate::statements::{Statement, statements};
 use aws_lc_rs::digest;
 use cedar_policy::{Policy, PolicyId, Schema, ValidationMode, Validator};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 pub(crate) const SCHEMA: &str = include_str!("../schema.cedarschema");
 
+const ALWAYS: &str = include_str!("../default/always.cedar");
+
 const DEFAULT: &str = concat!(
-    include_str!("../default/always.cedar"),
-    "\n",
     include_str!("../default/enrol.cedar"),
     "\n",
     include_str!("../default/wrap.cedar"),
     "\n",
     include_str!("../default/restore.cedar"),
+    "\n",
+    include_str!("../default/approve.cedar"),
 );
 
 /// Stack for loading, in bytes. Cedar's validator passes, unchecked, what it has no stack left for: this is enough for
@@ -29,24 +31,39 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
     Validator::new(schema)
 });
 
-/// Policies in force: parsed and strictly validated against the schema, each under its own `@id`.
+/// Policies in force: those that always hold (`default/always.cedar`) and a tenant's own, parsed and strictly validated
+/// against the schema, each under its own `@id`.
 #[derive(Debug)]
 pub struct PolicySet {
-    text: String,
+    full_text: String,
+    /// Where the tenant's own text begins.
+    own: usize,
     pub(crate) cedar: cedar_policy::PolicySet,
-    needs: HashMap<PolicyId, Needs>,
+    pub(crate) entries: BTreeMap<String, Entry>,
+}
+
+/// What is known of a policy besides what Cedar evaluates.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) needs: Needs,
+    pub(crate) description: Option<String>,
+    /// Part of every set.
+    always: bool,
 }
 
 impl PolicySet {
     /// The longest policy that is read, in bytes.
     pub const MAX_POLICY_BYTES: usize = 8_192;
 
-    /// Reads Cedar text; the first mistake in it refuses the whole, warnings of Cedar's validator included.
+    /// The longest text that is read, in bytes.
+    pub const MAX_TEXT_BYTES: usize = 65_536;
+
+    /// Reads a tenant's own policies; the first mistake in them refuses the whole, warnings of Cedar's validator included.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let mut set = Self { text: text.to_owned(), cedar: cedar_policy::PolicySet::new(), needs: HashMap::new() };
-        let statements = statements(text)?;
-        stacker::grow(LOADING_STACK, || statements.iter().try_for_each(|statement| set.add(statement)))?;
-        Ok(set)
+        if text.len() > Self::MAX_TEXT_BYTES {
+            return Err(PolicyError::at(text, 0, None, Problem::TextTooLong));
+        }
+        Self::assemble(ALWAYS, text)
     }
 
     /// The policies that hold where a tenant has set none: the files under `policies/default`.
@@ -55,11 +72,11 @@ impl PolicySet {
         Self::parse(DEFAULT).expect("invariant: the default policies are part of the program and a test parses them")
     }
 
-    /// SHA-256 over the schema and the policy text, each preceded by its length in bytes (64 bits, big endian).
+    /// SHA-256 over the schema and the full text, each preceded by its length in bytes (64 bits, big endian).
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let mut sha256 = digest::Context::new(&digest::SHA256);
-        for part in [SCHEMA, &self.text] {
+        for part in [SCHEMA, &self.full_text] {
             sha256.update(&(part.len() as u64).to_be_bytes());
             sha256.update(part.as_bytes());
         }
@@ -72,28 +89,55 @@ impl PolicySet {
         SCHEMA
     }
 
-    /// The text as it was given.
+    /// The tenant's own text, as it was given: what [`PolicySet::parse`] reads again.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.text
+        &self.full_text[self.own..]
+    }
+
+    /// All that holds: the policies that always do, a newline, and the tenant's own text.
+    #[must_use]
+    pub fn full_text(&self) -> &str {
+        &self.full_text
     }
 
     /// The strictest of what the policies named by `ids` demand.
     pub(crate) fn needs<'a>(&self, ids: impl Iterator<Item = &'a PolicyId>) -> Needs {
-        ids.filter_map(|id| self.needs.get(id)).fold(Needs::default(), |strictest, needs| strictest.and(*needs))
+        let known = ids.filter_map(|id| self.entries.get(AsRef::<str>::as_ref(id)));
+        known.fold(Needs::default(), |strictest, entry| strictest.and(entry.needs))
     }
 
-    fn add(&mut self, statement: &Statement) -> Result<(), PolicyError> {
+    fn assemble(always: &str, text: &str) -> Result<Self, PolicyError> {
+        let mut set = Self {
+            full_text: format!("{always}\n{text}"),
+            own: always.len() + 1,
+            cedar: cedar_policy::PolicySet::new(),
+            entries: BTreeMap::new(),
+        };
+        set.load(always, true)?;
+        set.load(text, false)?;
+        Ok(set)
+    }
+
+    fn load(&mut self, text: &str, always: bool) -> Result<(), PolicyError> {
+        let statements = statements(text)?;
+        stacker::grow(LOADING_STACK, || statements.iter().try_for_each(|statement| self.add(statement, always)))
+    }
+
+    fn add(&mut self, statement: &Statement, always: bool) -> Result<(), PolicyError> {
         let policy = read(statement)?;
         let name = policy.annotation("id").filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| statement.error(0, None, Problem::MissingId))?;
-        let id = PolicyId::new(name);
         let mistake = |offset, problem| statement.error(offset, Some(name), problem);
         let needs = Needs::of(&policy).map_err(|problem| mistake(0, problem))?;
-        let policy = policy.new_id(id.clone());
+        let policy = policy.new_id(PolicyId::new(name));
         validate(&policy).map_err(|(offset, problem)| mistake(offset, problem))?;
-        self.cedar.add(policy).map_err(|_| mistake(0, Problem::DuplicateId))?;
-        self.needs.insert(id, needs);
+        if let Some(other) = self.entries.get(name) {
+            return Err(mistake(0, if other.always { Problem::ReservedId } else { Problem::DuplicateId }));
+        }
+        let description = policy.annotation("description").map(str::to_owned);
+        self.entries.insert(name.to_owned(), Entry { needs, description, always });
+        self.cedar.add(policy).expect("invariant: the name is new to this set");
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn export(
             from: done.range.start,
             to: done.range.end,
             checkpoint: done.checkpoint,
-            policies: broker.policies.text().into(),
+            policies: broker.policies.full_text().into(),
             schema: broker.policies.schema().into(),
         };
         Ok((StatusCode::CREATED, Json(shown)))

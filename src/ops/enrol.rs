@@ -11,7 +11,7 @@ use crate::store::devices::{Device, Membership};
 use crate::store::users::{self, User};
 use crate::store::{Standing as State, enrolment_codes, tenants};
 use audit::event::{Event, Kind, Outcome};
-use policies::{Action, Needs};
+use policies::Action;
 use protocol::encoding::Base64Url;
 use protocol::messages::{DeviceState, Enrol, Enrolled, IngressKey, LogKeys};
 use protocol::names::IngressId;
@@ -39,7 +39,7 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
     if !decision.allowed {
         return Err(record_refusal(broker, newcomer, Refusal::PolicyDenied, Some(device.user)).await);
     }
-    if decision.needs != Needs::default() {
+    if !decision.needs.nothing() {
         device.state = State::Pending;
     }
     let event = event(broker, newcomer, Kind::DeviceEnrolled)

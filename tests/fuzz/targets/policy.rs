@@ -3,16 +3,24 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use policies::{Action, DeviceFacts, Facts, Needs, PolicySet, RecordFacts, TenantFacts, UserFacts, decide};
+use policies::{
+    Action, Circumstances, DeviceFacts, Facts, Needs, PolicySet, RecordFacts, TenantFacts, UserFacts, decide,
+};
 
 const RECORDS: &[RecordFacts] = &[RecordFacts { owner: "u-1", kind: "identity", generation: 3, newest: true }];
 const FACTS: Facts = Facts {
     tenant: TenantFacts { id: "acme", allows_unattested_days: Some(7) },
-    user: UserFacts { id: "u-1", active: true },
-    device: DeviceFacts { id: "d-1", user: "u-1", active: true, attested: false, enrolled_at: 1_700_000_000 },
+    user: UserFacts { id: "u-1", active: true, managers: &["u-2"] },
+    device: DeviceFacts {
+        id: "d-1",
+        user: "u-1",
+        active: true,
+        attested: false,
+        enrolled_by_help_desk: false,
+        enrolled_at: 1_700_000_000,
+    },
     records: RECORDS,
-    now: 1_700_000_060,
-    reason_given: true,
+    circumstances: Circumstances::at(1_700_000_060),
 };
 
 fuzz_target!(|text: &str| {

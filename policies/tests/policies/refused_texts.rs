@@ -15,15 +15,15 @@ fn assert_place(error: &PolicyError, policy: Option<&str>, line: usize, column: 
 fn a_type_error_is_placed() {
     let text = "@id(\"first\")\npermit (principal, action, resource);\n\n\
                 @id(\"typed\")\nforbid (principal, action, resource)\n\
-                when { \"é\" == \"é\" && principal.enrolled_at < \"yesterday\" };";
+                when { \"é\" == \"é\" && context.now < \"yesterday\" };";
     let error = refusal(text);
-    assert_place(&error, Some("typed"), 6, 46);
+    assert_place(&error, Some("typed"), 6, 36);
     assert!(matches!(error.problem, Problem::Invalid(_)), "{error}");
 }
 
 #[test]
 fn unknown_names_are_refused() {
-    for condition in ["principal.rooted", "context.country == \"CH\"", "resource.owner == Admin::\"a\""] {
+    for condition in ["principal.rooted", "context.planet == \"CH\"", "resource.owner == Admin::\"a\""] {
         let text =
             format!("@id(\"p\") permit (principal, action == Action::\"wrap\", resource) when {{ {condition} }};");
         assert!(matches!(refusal(&text).problem, Problem::Invalid(_)), "{condition}");
@@ -74,6 +74,27 @@ fn conditions_that_would_have_no_effect_are_refused() {
         assert!(matches!(refused(&annotation, "permit"), Problem::NotANumber("delay_seconds")), "{value}");
     }
     assert!(matches!(refused("@needs_approvals(\"2\")", "forbid"), Problem::ConditionOnForbid("needs_approvals")));
+    for name in ["needs_own_device", "own_device_counts"] {
+        for value in ["", "no", "true", "YES"] {
+            let annotation = format!("@{name}(\"{value}\")");
+            assert!(matches!(refused(&annotation, "permit"), Problem::NotYes(_)), "{annotation}");
+        }
+    }
+    assert!(matches!(refused("@own_device_counts(\"yes\")", "permit"), Problem::NoApprovalsToCount));
+    assert!(matches!(refused("@notify(\"user boss\")", "permit"), Problem::UnknownAudience(word) if word == "boss"));
+    assert!(matches!(refused("@notify(\" \")", "permit"), Problem::NoAudience("notify")));
+    for action in ["wrap", "approve"] {
+        let text =
+            format!("@id(\"a\") @notify(\"user\") permit (principal, action == Action::\"{action}\", resource);");
+        assert!(matches!(refusal(&text).problem, Problem::ConditionOnAction("notify")), "{action}");
+    }
+}
+
+#[test]
+fn what_always_holds_cannot_be_given_again() {
+    let error = refusal("\n @id(\"foreign-device\") permit (principal, action, resource);");
+    assert!(matches!(error.problem, Problem::ReservedId), "{error}");
+    assert_place(&error, Some("foreign-device"), 2, 2);
 }
 
 #[test]
@@ -115,7 +136,7 @@ fn no_depth_of_nesting_gets_past_the_validator() {
     ];
     for (open, close) in shapes {
         for depth in [10, 100, (PolicySet::MAX_POLICY_BYTES - 100) / (open.len() + close.len())] {
-            let condition = format!("{}context.country{}", open.repeat(depth), close.repeat(depth));
+            let condition = format!("{}context.planet{}", open.repeat(depth), close.repeat(depth));
             refusal(&format!("@id(\"deep\") forbid (principal, action, resource) when {{ {condition} }};"));
         }
     }
@@ -132,14 +153,17 @@ fn a_policy_beyond_the_limits_is_refused() {
     let error = refusal(&format!("\n{}", with(&format!("true{}", "é".repeat(padding)))));
     assert!(matches!(error.problem, Problem::TooLong), "{error}");
     assert_place(&error, None, 2, 1);
+    let much = " ".repeat(PolicySet::MAX_TEXT_BYTES);
+    assert_eq!(PolicySet::parse(&much).unwrap().text(), much);
+    assert!(matches!(refusal(&format!("{much} ")).problem, Problem::TextTooLong));
 }
 
 #[test]
 fn the_digest_is_of_schema_and_text() {
-    let schema = include_str!("../schema.cedarschema");
+    let schema = include_str!("../../schema.cedarschema");
     let policies = PolicySet::default_set();
     let mut hashed = Vec::new();
-    for part in [schema, policies.text()] {
+    for part in [schema, policies.full_text()] {
         hashed.extend((part.len() as u64).to_be_bytes());
         hashed.extend(part.as_bytes());
     }

@@ -1,6 +1,9 @@
 //! The default policies against an oracle that knows nothing of Cedar, over every combination of facts.
 
-use keyfold_policies::{Action, DeviceFacts, Facts, PolicySet, RecordFacts, TenantFacts, UserFacts, decide};
+use crate::facts::{DEVICE, TENANT, USER};
+use keyfold_policies::{
+    Action, Circumstances, DeviceFacts, Facts, PolicySet, RecordFacts, TenantFacts, UserFacts, decide,
+};
 
 const DAY: i64 = 86_400;
 const NOW: i64 = 1_700_000_000;
@@ -55,19 +58,18 @@ fn decided(policies: &PolicySet, case: &Case) -> bool {
     let user = |own| if own { "u-1" } else { "u-2" };
     let record = RecordFacts { owner: user(case.own_record), kind: "identity", generation: 3, newest: case.newest };
     let device = DeviceFacts {
-        id: "d-1",
         user: user(case.own_device),
         active: case.device_active,
         attested: case.attested,
         enrolled_at: NOW - case.age,
+        ..DEVICE
     };
     let facts = Facts {
-        tenant: TenantFacts { id: "acme", allows_unattested_days: case.allowed_days },
-        user: UserFacts { id: "u-1", active: case.user_active },
+        tenant: TenantFacts { allows_unattested_days: case.allowed_days, ..TENANT },
+        user: UserFacts { active: case.user_active, ..USER },
         device,
         records: &[record],
-        now: NOW,
-        reason_given: false,
+        circumstances: Circumstances::at(NOW),
     };
     decide(policies, case.action, &facts).allowed
 }
@@ -83,12 +85,13 @@ fn decide_what_the_oracle_decides_everywhere() {
     assert!(allowed > 0, "a world in which nothing is allowed shows nothing");
 }
 
+/// Those that always hold cannot be left out by any text.
 #[test]
-fn each_is_needed() {
+fn each_of_the_defaults_is_needed() {
     let policies = PolicySet::default_set();
     let statements: Vec<&str> = policies.text().split_inclusive(";\n").collect();
     assert_eq!(statements.len(), policies.text().matches("@id(").count(), "one statement for each policy");
-    for (left_out, statement) in statements.iter().enumerate() {
+    for (left_out, statement) in statements.iter().enumerate().filter(|(_, text)| !text.contains("\"approve\"")) {
         let others: String =
             statements.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, other)| *other).collect();
         let weakened = PolicySet::parse(&others).unwrap();

@@ -1,0 +1,8 @@
+//! The room's promises, as its users see them.
+
+mod approvals;
+mod decisions;
+mod default_policies;
+mod facts;
+mod refused_texts;
+mod roles;
