@@ -14,7 +14,7 @@ const ROLES: [&[Role]; 5] = [
     &[Role::Owner, Role::Approver],
 ];
 
-fn approvers() -> Vec<ApproverFacts<'static>> {
+pub fn approvers() -> Vec<ApproverFacts<'static>> {
     let accounts =
         [true, false].into_iter().flat_map(|active| ["u-1", "u-2"].map(|id| Some(UserFacts { id, active, ..USER })));
     let people = accounts
@@ -27,7 +27,7 @@ fn approvers() -> Vec<ApproverFacts<'static>> {
     people.chain(devices).collect()
 }
 
-fn oracle(approver: ApproverFacts) -> bool {
+pub fn oracle(approver: ApproverFacts) -> bool {
     match approver {
         ApproverFacts::Person { account, roles, .. } => {
             let is_approver = roles.contains(&Role::Approver) || roles.contains(&Role::BreakGlass);
@@ -37,7 +37,7 @@ fn oracle(approver: ApproverFacts) -> bool {
     }
 }
 
-fn restore(approver: ApproverFacts) -> ApprovalFacts {
+pub fn restore(approver: ApproverFacts) -> ApprovalFacts {
     let circumstances = Circumstances::at(NOW);
     ApprovalFacts { tenant: TENANT, user: USER, device: DEVICE, kinds: &["identity"], approver, circumstances }
 }

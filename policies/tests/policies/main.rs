@@ -4,5 +4,6 @@ mod approvals;
 mod decisions;
 mod default_policies;
 mod facts;
+mod library;
 mod refused_texts;
 mod roles;
