@@ -6,6 +6,8 @@
 
 pub mod admin;
 mod approval;
+mod body;
+mod comparison;
 mod decision;
 mod entities;
 mod error;

@@ -1,5 +1,6 @@
 //! A set of policies, checked once when it is loaded.
 
+use crate::body::Body;
 use crate::error::{PolicyError, Problem, offset};
 use crate::needs::Needs;
 use crate::statements::{Statement, statements};
@@ -47,8 +48,16 @@ pub struct PolicySet {
 pub(crate) struct Entry {
     pub(crate) needs: Needs,
     pub(crate) description: Option<String>,
+    /// `None`: it cannot be compared with others.
+    pub(crate) body: Option<Body>,
     /// Part of every set.
     always: bool,
+}
+
+impl Entry {
+    pub(crate) fn may_fail(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.may_fail)
+    }
 }
 
 impl PolicySet {
@@ -136,7 +145,8 @@ impl PolicySet {
             return Err(mistake(0, if other.always { Problem::ReservedId } else { Problem::DuplicateId }));
         }
         let description = policy.annotation("description").map(str::to_owned);
-        self.entries.insert(name.to_owned(), Entry { needs, description, always });
+        let body = Body::of(&policy);
+        self.entries.insert(name.to_owned(), Entry { needs, description, body, always });
         self.cedar.add(policy).expect("invariant: the name is new to this set");
         Ok(())
     }
@@ -160,3 +170,6 @@ fn validate(policy: &Policy) -> Result<(), (usize, Problem)> {
     let warnings = warnings.map(|warning| (offset(warning).unwrap_or(0), Problem::Suspect(Box::new(warning.clone()))));
     errors.chain(warnings).min_by_key(|(place, _)| *place).map_or(Ok(()), Err)
 }
+
+#[cfg(test)]
+mod tests;
