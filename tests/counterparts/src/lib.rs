@@ -8,6 +8,7 @@ pub mod elasticsearch;
 pub mod front;
 pub mod google;
 pub mod kafka;
+pub mod oidc;
 pub mod rotel;
 pub mod seaweedfs;
 mod server;
