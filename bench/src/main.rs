@@ -2,7 +2,8 @@
 //! `keyfold-bench providers [seconds [part]]`: restores through each provider against its own rate (`rates`), beside a
 //! provider that fails (`neighbours`), and while records move (`rewrap`), with loads of so long.
 //!
-//! `keyfold-bench delivery [events [seconds]]`: how fast a log of so many events is delivered, and what restores feel of it.
+//! `keyfold-bench delivery [events [seconds [part]]]`: how fast a log of so many events is delivered (`rates`), and what
+//! restores feel of it (`felt`).
 //!
 //! `KEYFOLD_BIN` names the broker's program (`target/release/keyfold` otherwise), `KEYFOLD_BAO` OpenBao's. Databases and
 //! results are below `target/bench/`, whose disk is the one measured. `full` adds a database of a million records.
@@ -62,10 +63,16 @@ async fn run() -> Result<(), Failure> {
             let part = Part::named(part).ok_or("the parts are `rates`, `neighbours` and `rewrap`")?;
             providers(&[part], seconds.parse()?).await
         }
-        ["delivery"] => deliveries(EVENTS, DELIVERY_SECONDS).await,
-        ["delivery", events] => deliveries(events.parse()?, DELIVERY_SECONDS).await,
-        ["delivery", events, seconds] => deliveries(events.parse()?, seconds.parse()?).await,
-        [..] => Err("usage: keyfold-bench [full | providers [seconds [part]] | delivery [events [seconds]]]".into()),
+        ["delivery"] => deliveries(&delivery::Part::ALL, EVENTS, DELIVERY_SECONDS).await,
+        ["delivery", events] => deliveries(&delivery::Part::ALL, events.parse()?, DELIVERY_SECONDS).await,
+        ["delivery", events, seconds] => deliveries(&delivery::Part::ALL, events.parse()?, seconds.parse()?).await,
+        ["delivery", events, seconds, part] => {
+            let part = delivery::Part::named(part).ok_or("the parts are `rates` and `felt`")?;
+            deliveries(&[part], events.parse()?, seconds.parse()?).await
+        }
+        [..] => {
+            Err("usage: keyfold-bench [full | providers [seconds [part]] | delivery [events [seconds [part]]]]".into())
+        }
     }
 }
 
@@ -85,11 +92,11 @@ async fn providers(parts: &[Part], seconds: u64) -> Result<(), Failure> {
     say(&format!("written to {}", path.display()))
 }
 
-async fn deliveries(events: u64, seconds: u64) -> Result<(), Failure> {
+async fn deliveries(parts: &[delivery::Part], events: u64, seconds: u64) -> Result<(), Failure> {
     let installation = installation()?;
     let machine = Machine::look(&installation.folder)?;
     say(&machine.to_string())?;
-    let path = delivery::measure(installation, machine, (events, seconds)).await?;
+    let path = delivery::measure(installation, machine, parts, (events, seconds)).await?;
     say(&format!("written to {}", path.display()))
 }
 

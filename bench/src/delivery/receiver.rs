@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsAcceptor;
 
 /// What becomes of a request.
@@ -29,11 +29,12 @@ pub enum Manner {
     Hangs,
 }
 
-/// A receiver at work; ends when it is dropped.
+/// A receiver at work; ends when it is dropped. Its thread is its own: on the load's threads, answering a busy sink would be
+/// measured as the latency of restores.
 pub struct Receiver {
     port: u16,
     folder: TempDir,
-    task: JoinHandle<()>,
+    runtime: Option<Runtime>,
 }
 
 impl Receiver {
@@ -45,10 +46,11 @@ impl Receiver {
         let chain = CertificateDer::pem_file_iter(broker.join("tls.pem"))?.collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_file(broker.join("tls.key"))?;
         let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("receiver").enable_all().build()?;
+        let listener = runtime.spawn(TcpListener::bind("127.0.0.1:0")).await??;
         let port = listener.local_addr()?.port();
-        let task = tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), manner));
-        Ok(Self { port, folder, task })
+        runtime.spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), manner));
+        Ok(Self { port, folder, runtime: Some(runtime) })
     }
 
     /// The sink `name` of a broker's configuration that delivers here.
@@ -71,7 +73,9 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
