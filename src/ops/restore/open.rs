@@ -119,7 +119,7 @@ fn restore(
         policy_digest: broker.policies.digest(),
         approvals: needs.approvals,
         veto_hash: None,
-        state: if needs.approvals == 0 { RestoreState::Approved } else { RestoreState::Pending },
+        state: if needs.approvals == 0 && !needs.own_device { RestoreState::Approved } else { RestoreState::Pending },
         flight: None,
         answer: None,
         leaf_index: None,
