@@ -10,11 +10,16 @@ use crate::keys::Keys;
 use crate::kms::Kms;
 use crate::limits::Limits;
 use crate::nonce::Nonces;
+use crate::ops::people::acts::PendingAct;
+use crate::ops::people::join::{Bootstrap, Joining};
 use crate::outbox::Outbox;
+use crate::pending::Pending;
 use crate::quorum::Quorum;
 use crate::reserved::Reserved;
+use crate::sessions::Sessions;
 use crate::store::Store;
 use audit::finding::Settings;
+use identity::passkey::{AttestationRoots, RelyingParty};
 use policies::PolicySet;
 use protocol::jws::PublicJwk;
 use std::sync::Arc;
@@ -58,6 +63,20 @@ pub struct Broker {
     pub disk: Disk,
     /// Who may administer.
     pub admins: Administrators,
+    /// Who is signed in.
+    pub sessions: Sessions,
+    /// What browsers and authenticators know the broker as.
+    pub relying_party: RelyingParty,
+    /// The makes of authenticators that may be used; `None`: every make.
+    pub attestation: Option<AttestationRoots>,
+    /// The link for the first person who administers.
+    pub bootstrap: Bootstrap,
+    /// Passkeys that are being made.
+    pub joining: Pending<Joining>,
+    /// Challenges of those who are signing in.
+    pub signing_in: Pending<[u8; 32]>,
+    /// What waits for a signature.
+    pub acts: Pending<PendingAct>,
     /// What device requests are signed for: scheme, host and port, no path.
     pub public_url: String,
     /// How long a restore may wait for its release.

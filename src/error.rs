@@ -87,6 +87,28 @@ stored_words! {
         UserNotRevoked = "user_not_revoked",
         /// The person was erased already.
         SubjectErased = "subject_erased",
+        /// The caller's roles, or the token's scope, do not hold that.
+        NotAllowed = "not_allowed",
+        /// Only a person with a session may do that.
+        PersonNeeded = "person_needed",
+        /// The request is not signed with a passkey as it must be.
+        PasskeyNeeded = "passkey_required",
+        /// The passkey has signed elsewhere: it exists twice.
+        PasskeyCloned = "passkey_cloned",
+        /// The last passkey of a person, who would be locked out.
+        LastPasskey = "last_passkey",
+        /// What the browser made is no passkey that may be kept.
+        PasskeyRefused = "passkey_refused",
+        /// The ceremony was finished, given up, or too slow.
+        CeremonyOver = "ceremony_over",
+        /// The invitation is unknown, used or expired.
+        InvitationInvalid = "invitation_invalid",
+        /// Another has changed the administrator meanwhile.
+        AdminChanged = "admin_changed",
+        /// The installation would have no owner any more.
+        LastOwner = "last_owner",
+        /// The request comes from another site's page.
+        CrossSite = "cross_site",
         /// The sink is not stopped, so there is nothing to resume.
         SinkRunning = "sink_running",
         /// The log takes events already.

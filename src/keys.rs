@@ -33,6 +33,9 @@ pub enum KeyError {
     /// A key that the tenant needs is not there.
     #[error("the tenant has no {} key", .0.as_str())]
     Missing(Purpose),
+    /// A sealed row does not open, or not where it was found: the database was altered.
+    #[error("a row of `{0}` does not open")]
+    Document(&'static str),
     /// The person's key was destroyed: erased from the log, and from further use.
     #[error("the key of this data subject was destroyed")]
     SubjectErased,
@@ -156,6 +159,18 @@ impl Keys {
         seal_key(&self.seal, &subject_aad(tenant, subject), &Secret::random(KEY_LEN))
     }
 
+    /// Seals what only the broker may write, bound to its table and its name there.
+    #[must_use]
+    pub fn seal_document(&self, (table, name): (&'static str, &str), document: &[u8]) -> Vec<u8> {
+        seal_bytes(&self.seal, &document_aad(table, name), document)
+    }
+
+    /// Opens a document that was sealed for this place.
+    pub fn open_document(&self, (table, name): (&'static str, &str), sealed: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let opened = unseal_bytes(&self.seal, &document_aad(table, name), sealed);
+        opened.map(|document| document.to_vec()).ok_or(KeyError::Document(table))
+    }
+
     /// The tenant's log and ingress keys.
     pub async fn of_tenant(&self, tenant: &str) -> Result<Arc<TenantKeys>, KeyError> {
         if let Some(keys) = read(&self.tenants).get(tenant) {
@@ -219,7 +234,7 @@ impl Keys {
     /// Seals a notice until it is sent: whoever writes the database cannot have the broker say anything of theirs.
     #[must_use]
     pub fn seal_notice(&self, tenant: &str, id: Uuid, envelope: &[u8]) -> Vec<u8> {
-        seal_bytes(&self.seal, &notice_aad(tenant, id), envelope.to_vec())
+        seal_bytes(&self.seal, &notice_aad(tenant, id), envelope)
     }
 
     /// Opens what [`Self::seal_notice`] has sealed; `None` where it was altered, or moved from another row.
@@ -330,16 +345,21 @@ fn notice_aad(tenant: &str, id: Uuid) -> String {
     format!("keyfold/1 notice\n{tenant}\n{id}")
 }
 
+fn document_aad(table: &str, name: &str) -> String {
+    format!("keyfold/1 document\n{table}\n{name}")
+}
+
 fn seal_key(seal: &RandomizedNonceKey, aad: &str, key: &Secret) -> Vec<u8> {
-    #[expect(clippy::disallowed_methods, reason = "encrypted in place, in the buffer that is stored")]
-    seal_bytes(seal, aad, key.expose().to_vec())
+    #[expect(clippy::disallowed_methods, reason = "encrypted at once, in the buffer that is stored")]
+    seal_bytes(seal, aad, key.expose())
 }
 
 /// `nonce || ciphertext || tag`.
-fn seal_bytes(seal: &RandomizedNonceKey, aad: &str, mut buffer: Vec<u8>) -> Vec<u8> {
+fn seal_bytes(seal: &RandomizedNonceKey, aad: &str, plaintext: &[u8]) -> Vec<u8> {
+    let mut buffer = plaintext.to_vec();
     let nonce = seal
         .seal_in_place_append_tag(Aad::from(aad), &mut buffer)
-        .expect("invariant: what a row holds is within AES-GCM's limits");
+        .expect("invariant: keys and documents are within AES-GCM's limits");
     [&nonce.as_ref()[..], &buffer].concat()
 }
 

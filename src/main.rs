@@ -21,9 +21,12 @@ mod niced;
 mod nonce;
 mod ops;
 mod outbox;
+mod pending;
 mod quorum;
 mod reserved;
+mod roster;
 mod sending;
+mod sessions;
 mod store;
 
 use clap::Parser;

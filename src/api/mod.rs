@@ -9,6 +9,7 @@ mod exports;
 mod findings;
 mod import;
 mod keks;
+mod people;
 mod rewraps;
 mod sinks;
 
@@ -19,6 +20,10 @@ pub use exports::{AskExport, Export, Place};
 pub use findings::{DryRun, DryRunQuery, Finding, SeenByRule};
 pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
+pub use people::{
+    Act, Admin, Admins, Appoint, Assign, BeginAct, Ceremony, CreateToken, Invited, Join, Line, Passkey, Session,
+    Sessions, Shown, SignedIn, Token, Tokens,
+};
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
 pub use sinks::{AskGap, AskReplay, DeadLetter, IndexRange, Sink, TestedSink};
 

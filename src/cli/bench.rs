@@ -87,7 +87,7 @@ async fn ask_all(folder: &Path, counts: impl Fn() -> bool + Send + Sync + 'stati
 /// Enrolled devices, each of a user of its own.
 async fn devices(broker: &Broker) -> Result<Vec<Principal>, Failure> {
     let source = Source { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), agent: None };
-    let admin = AdminCaller { actor: "bench".into(), source: source.clone() };
+    let admin = AdminCaller::configured("bench", source.clone());
     ops::admin::create_tenant(broker, &admin, (TENANT, TENANT, Some(1))).await?;
     let mut devices = Vec::with_capacity(DEVICES);
     for number in 0..DEVICES {

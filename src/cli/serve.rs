@@ -17,11 +17,15 @@ use crate::kms::{Kms, connect};
 use crate::limits::Limits;
 use crate::niced;
 use crate::nonce::Nonces;
+use crate::ops::people::join::Bootstrap;
 use crate::ops::{erase, findings, keks, rewrap, sweep};
+use crate::pending::Pending;
 use crate::reserved::Reserved;
 use crate::sending;
+use crate::sessions::Sessions;
 use crate::store::{Store, log};
 use clap::Args;
+use identity::passkey::RelyingParty;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use policies::PolicySet;
 use protocol::jws::DeviceKey;
@@ -116,6 +120,7 @@ async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Fail
         shutdown: Duration::from_secs(config.times.shutdown_seconds),
     };
     let listener = Listener { socket, tls, max_connections: config.max_connections, timeouts };
+    invite_the_first(&broker).await?;
     info!(address = %config.listen, ms = started.elapsed().as_millis(), "ready");
     serve(listener, router(broker.clone(), Health { metrics }), stop).await?;
 
@@ -124,6 +129,15 @@ async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Fail
     }
     delivery.finish().await;
     close(broker, committer).await;
+    Ok(())
+}
+
+/// Prints the link for the first person who administers, while fewer than two can sign in. Not into the journal: who reads that
+/// must not become owner.
+async fn invite_the_first(broker: &Broker) -> Result<(), Failure> {
+    if let Some(invitation) = broker.bootstrap.open(broker).await? {
+        println!("first administrator: {}/console/join#{invitation}", broker.public_url);
+    }
     Ok(())
 }
 
@@ -161,6 +175,13 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         limits: Limits::new(config.rates),
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admins: Administrators::new(config.admin_tokens()?)?,
+        sessions: Sessions::default(),
+        relying_party: RelyingParty::new(&config.public_url.parse()?, "Keyfold")?,
+        attestation: None,
+        bootstrap: Bootstrap::default(),
+        joining: Pending::default(),
+        signing_in: Pending::default(),
+        acts: Pending::default(),
         public_url: config.public_url.clone(),
         restore_lifetime: Duration::from_secs(config.times.restore_minutes.saturating_mul(60)),
         decoy: DeviceKey::generate_p256().public().clone(),

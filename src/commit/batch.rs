@@ -7,7 +7,8 @@ use super::view::View;
 use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work, sinks};
 use crate::error::Refusal;
 use crate::store::{
-    self, Store, broker_keys, cosignatures, dead_letters, destructions, frozen_logs, nonces, notices, subjects,
+    self, Store, broker_keys, cosignatures, dead_letters, destructions, frozen_logs, nonces, notices, passkey_counters,
+    subjects,
 };
 use audit::event::{Exposure, Kind, Outcome};
 use metrics::{counter, histogram};
@@ -179,6 +180,9 @@ impl Batcher {
                 transaction.commit().await?;
             }
             Upkeep::Detach { erasure, from, to } => subjects::detach(&mut writer, &erasure, (from, to)).await?,
+            Upkeep::CountPasskey { credential, counter } => {
+                passkey_counters::set(&mut writer, &credential, counter).await?;
+            }
             Upkeep::FinishErasure(id) => subjects::finish(&mut writer, id).await?,
             Upkeep::EmptyJournal => {
                 if !store::empty_journal(&mut writer).await? {

@@ -6,6 +6,7 @@
 mod batch;
 mod gate;
 mod keks;
+mod people;
 mod rare;
 mod rewraps;
 mod sinks;
@@ -195,6 +196,13 @@ pub enum Upkeep {
         from: u64,
         /// The index after the last.
         to: u64,
+    },
+    /// How often a passkey says that it has signed.
+    CountPasskey {
+        /// Which.
+        credential: String,
+        /// So often.
+        counter: u32,
     },
     /// Forgets who an erasure was about.
     FinishErasure(Uuid),

@@ -2,9 +2,10 @@
 
 use super::gate::Applied;
 use super::keks as kek_life;
-use super::{KekStep, Proposal, SinkStep, rewraps as rewrap_steps, sinks};
+use super::{KekStep, Proposal, SinkStep, people, rewraps as rewrap_steps, sinks};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
+use crate::store::admins;
 use crate::store::broker_keys::{self, BrokerKey};
 use crate::store::destructions::Stakes;
 use crate::store::devices::{self, Device};
@@ -17,6 +18,7 @@ use crate::store::restores::{self, Owner};
 use crate::store::rewraps::{self, Rewrap};
 use crate::store::subjects::{self, Erasure};
 use crate::store::tenants::{self, Protection, Tenant};
+use crate::store::tokens;
 use crate::store::users::{self, User};
 use crate::store::{Connection, Standing, StoreError};
 use ::notices::Address;
@@ -72,6 +74,12 @@ pub enum Rare {
     Revoke(Target),
     /// A person's key is destroyed.
     Erase(Erasure),
+    /// A person who administers: new at version 1, else after the version before.
+    StoreAdmin(admins::Row),
+    /// A new API token.
+    StoreToken(tokens::Row),
+    /// An API token ends.
+    RevokeToken(Uuid),
     /// A step of this sink, by name.
     StepSink(String, SinkStep),
     /// The log takes events again, although a witness knows another history of it.
@@ -101,6 +109,9 @@ impl Rare {
             | Self::StepRewrap { .. }
             | Self::CompleteRewrap(_)
             | Self::Erase(_)
+            | Self::StoreAdmin(_)
+            | Self::StoreToken(_)
+            | Self::RevokeToken(_)
             | Self::StepSink(..)
             | Self::Thaw
             | Self::Export
@@ -118,6 +129,8 @@ impl Rare {
             | Self::CancelDestruction(_)
             | Self::GiveUpNotice(_)
             | Self::Erase(_)
+            | Self::StoreAdmin(_)
+            | Self::RevokeToken(_)
             | Self::Thaw
             | Self::Export => true,
             Self::StepKek(_, KekStep::Rotate { .. } | KekStep::Disable | KekStep::Enable)
@@ -132,6 +145,7 @@ impl Rare {
             | Self::StartRewrap(_)
             | Self::StepRewrap { .. }
             | Self::CompleteRewrap(_)
+            | Self::StoreToken(_)
             | Self::Note => false,
         }
     }
@@ -200,6 +214,9 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::Enrol(code, device) => enrol(db, code, device, now).await,
         Rare::Revoke(target) => revoke(db, tenant, target, now).await,
         Rare::Erase(erasure) => erase(db, erasure, state).await,
+        Rare::StoreAdmin(row) => people::store_admin(db, row).await,
+        Rare::StoreToken(row) => people::store_token(db, row).await,
+        Rare::RevokeToken(id) => people::revoke_token(db, tenant, *id).await,
         Rare::StepSink(sink, step) => sinks::step(db, (tenant, sink), step).await,
         Rare::Thaw => thaw(db, tenant).await,
         Rare::Export | Rare::Note => Ok(Ok(Applied::Done)),

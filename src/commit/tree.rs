@@ -69,6 +69,7 @@ async fn load(db: &mut Connection, tenant: &str, keys: &Keys) -> Result<Edge, Co
         KeyError::Store(error) => error.into(),
         KeyError::Root(_)
         | KeyError::Sealed(_)
+        | KeyError::Document(_)
         | KeyError::Missing(_)
         | KeyError::SubjectErased
         | KeyError::Origin(_) => altered(),

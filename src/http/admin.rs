@@ -26,7 +26,7 @@ pub(super) type Listed<T> = Result<Json<Page<T>>, Error>;
 const MAX_CODE_LIFETIME: u32 = 604_800;
 
 /// Makes a tenant with a log and keys of its own.
-#[utoipa::path(post, path = "/v1/admin/tenants", tag = "admin", request_body = api::CreateTenant,
+#[utoipa::path(post, path = "/v1/admin/tenants", tag = "admin", security(("admin" = ["tenants:write"])), request_body = api::CreateTenant,
     responses((status = 201, body = api::Tenant), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn create_tenant(
     State(broker): Shared,
@@ -66,7 +66,7 @@ pub(super) async fn shown_tenant(broker: &Broker, tenant: tenants::Tenant) -> Re
 }
 
 /// The tenants.
-#[utoipa::path(get, path = "/v1/admin/tenants", tag = "admin", params(PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants", tag = "admin", security(("admin" = ["tenants:read"])), params(PageQuery),
     responses((status = 200, body = Page<api::Tenant>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn tenants(
     State(broker): Shared,
@@ -82,7 +82,7 @@ pub(super) async fn tenants(
 }
 
 /// Makes a user.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users", tag = "admin", params(("tenant" = String, Path)),
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users", tag = "admin", security(("admin" = ["users:write"])), params(("tenant" = String, Path)),
     request_body = api::CreateUser,
     responses((status = 201, body = api::User), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn create_user(
@@ -109,7 +109,7 @@ fn address(text: Option<String>) -> Result<Option<Address>, Error> {
 }
 
 /// Has a user told elsewhere of what happens to their keys, or nowhere.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users/{user}/email", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users/{user}/email", tag = "admin", security(("admin" = ["users:write"])),
     params(("tenant" = String, Path), ("user" = String, Path)), request_body = api::SetEmail,
     responses((status = 200, body = api::User), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn set_email(
@@ -126,7 +126,7 @@ pub(super) async fn set_email(
 }
 
 /// The tenant's users.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/users", tag = "admin", params(("tenant" = String, Path), PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/users", tag = "admin", security(("admin" = ["users:read"])), params(("tenant" = String, Path), PageQuery),
     responses((status = 200, body = Page<api::User>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn users(
     State(broker): Shared,
@@ -140,7 +140,7 @@ pub(super) async fn users(
 }
 
 /// Makes a one-time enrolment code for a user.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/enrolment-codes", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/enrolment-codes", tag = "admin", security(("admin" = ["codes:write"])),
     params(("tenant" = String, Path)), request_body = api::CreateCode,
     responses((status = 201, body = api::Code), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn create_code(
@@ -163,7 +163,7 @@ pub(super) async fn create_code(
 }
 
 /// The tenant's devices.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/devices", tag = "admin", params(("tenant" = String, Path), PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/devices", tag = "admin", security(("admin" = ["devices:read"])), params(("tenant" = String, Path), PageQuery),
     responses((status = 200, body = Page<api::Device>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn devices(
     State(broker): Shared,
@@ -190,7 +190,7 @@ pub(super) async fn devices(
 }
 
 /// The tenant's records, without their ciphertexts.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/records", tag = "admin", params(("tenant" = String, Path), PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/records", tag = "admin", security(("admin" = ["records:read"])), params(("tenant" = String, Path), PageQuery),
     responses((status = 200, body = Page<api::Record>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn records(
     State(broker): Shared,
@@ -216,7 +216,7 @@ pub(super) async fn records(
 }
 
 /// The tenant's restores.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/restores", tag = "admin", params(("tenant" = String, Path), PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/restores", tag = "admin", security(("admin" = ["restores:read"])), params(("tenant" = String, Path), PageQuery),
     responses((status = 200, body = Page<api::Restore>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn restores(
     State(broker): Shared,
@@ -244,7 +244,7 @@ pub(super) async fn restores(
 }
 
 /// Takes access away for good. When it answers, nothing of the target is released any more.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/revocations", tag = "admin", params(("tenant" = String, Path)),
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/revocations", tag = "admin", security(("admin" = ["access:revoke"])), params(("tenant" = String, Path)),
     request_body = api::Revoke,
     responses((status = 201, body = api::Revoked), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn revoke(

@@ -12,7 +12,7 @@ use protocol::messages::Problem;
 use uuid::Uuid;
 
 /// Asks that what a KEK wrapped be destroyed; shows what would be lost. Nothing happens until another confirms.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/destructions", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/destructions", tag = "admin", security(("admin" = ["keks:destroy"])),
     params(("tenant" = String, Path), ("kek" = Uuid, Path)), request_body = api::Because,
     operation_id = "request_destruction",
     responses((status = 201, body = api::Destruction), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
@@ -46,7 +46,7 @@ fn shown(order: Destruction) -> api::Destruction {
 }
 
 /// The tenant's destructions, those that wait for a confirmation too.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/destructions", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/destructions", tag = "admin", security(("admin" = ["keks:read"])),
     params(("tenant" = String, Path), PageQuery), operation_id = "destructions",
     responses((status = 200, body = Page<api::Destruction>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn list(
@@ -61,7 +61,7 @@ pub(super) async fn list(
 }
 
 /// Destroys for good, when another administrator than who asked repeats the count of records that will be lost.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/destructions/{destruction}/confirm", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/destructions/{destruction}/confirm", tag = "admin", security(("admin" = ["keks:destroy"])),
     params(("tenant" = String, Path), ("destruction" = Uuid, Path)), request_body = api::ConfirmDestruction,
     operation_id = "confirm_destruction",
     responses((status = 201, body = api::Destroyed), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
@@ -85,7 +85,7 @@ pub(super) async fn confirm(
 }
 
 /// Takes the order to destroy back.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/destructions/{destruction}/cancel", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/destructions/{destruction}/cancel", tag = "admin", security(("admin" = ["keks:destroy"])),
     params(("tenant" = String, Path), ("destruction" = Uuid, Path)), operation_id = "cancel_destruction",
     responses((status = 201, body = api::Destruction), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn cancel(

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use protocol::messages::Problem;
 
 /// Opens a random sample of the tenant's records through every KEK that they are under, and releases nothing.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/drills", tag = "admin", params(("tenant" = String, Path)),
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/drills", tag = "admin", security(("admin" = ["drills:run"])), params(("tenant" = String, Path)),
     request_body = api::AskDrill,
     responses((status = 201, body = api::Drill), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn drill(

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use protocol::messages::Problem;
 
 /// Erases a person from the log, for good: nobody can disclose the events about them any more. Every proof still verifies.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users/{user}/erase", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users/{user}/erase", tag = "admin", security(("admin" = ["subjects:erase"])),
     params(("tenant" = String, Path), ("user" = String, Path)), request_body = api::Because,
     operation_id = "erase_user",
     responses((status = 201, body = api::Erased), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]

@@ -16,7 +16,7 @@ use protocol::names::Text;
 
 /// Writes down that an auditor is to be shown events of a range with these fields, and gives what proves them.
 /// `keyfold audit export` does that, and then reads the events.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/exports", tag = "admin", params(("tenant" = String, Path)),
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/exports", tag = "admin", security(("admin" = ["log:export"])), params(("tenant" = String, Path)),
     request_body = api::AskExport,
     responses((status = 201, body = api::Export), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn export(

@@ -13,7 +13,7 @@ use axum::extract::State;
 use protocol::messages::Problem;
 
 /// What was raised: read from the log.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/findings", tag = "admin", operation_id = "findings",
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/findings", tag = "admin", security(("admin" = ["findings:read"])), operation_id = "findings",
     params(("tenant" = String, Path), PageQuery),
     responses((status = 200, body = Page<api::Finding>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn list(
@@ -32,7 +32,7 @@ pub(super) async fn list(
 }
 
 /// What the rules would have raised, over the log as it stands. Nothing is written.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/findings/dry-run", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/findings/dry-run", tag = "admin", security(("admin" = ["findings:read"])),
     params(("tenant" = String, Path), DryRunQuery),
     responses((status = 200, body = api::DryRun), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn dry_run(

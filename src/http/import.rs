@@ -18,7 +18,7 @@ use std::sync::Arc;
 type Shared = State<Arc<Broker>>;
 
 /// What `keyfold ceremony` needs to wrap a key for a provider.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/import-parameters", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/import-parameters", tag = "admin", security(("admin" = ["keks:write"])),
     params(("tenant" = String, Path)), request_body = api::AskImportParameters,
     responses((status = 200, body = Parameters), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn parameters(
@@ -57,7 +57,7 @@ fn shown(given: ImportParameters, tenant: TenantId, (provider, key): (ProviderNa
 }
 
 /// Imports the key that `keyfold ceremony` wrapped. The answer is what to register next.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/import", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/import", tag = "admin", security(("admin" = ["keks:write"])),
     params(("tenant" = String, Path)), request_body = api::ImportKek,
     responses((status = 200, body = api::RegisterKek), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn import(

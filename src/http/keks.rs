@@ -18,7 +18,7 @@ use protocol::messages::Problem;
 use uuid::Uuid;
 
 /// Registers a KEK, after trying it with a canary.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", params(("tenant" = String, Path)),
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", security(("admin" = ["keks:write"])), params(("tenant" = String, Path)),
     request_body = api::RegisterKek,
     responses((status = 201, body = api::Kek), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn register(
@@ -55,7 +55,7 @@ fn shown_health(health: KekHealth) -> api::KekHealth {
 }
 
 /// The tenant's KEKs.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", params(("tenant" = String, Path), PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/keks", tag = "admin", security(("admin" = ["keks:read"])), params(("tenant" = String, Path), PageQuery),
     responses((status = 200, body = Page<api::Kek>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn list(
     State(broker): Shared,
@@ -69,7 +69,7 @@ pub(super) async fn list(
 }
 
 /// Tries all that a KEK would need at its vendor, and tells which permission is missing. Registers nothing.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/probe", tag = "admin", params(("tenant" = String, Path)),
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/probe", tag = "admin", security(("admin" = ["keks:write"])), params(("tenant" = String, Path)),
     request_body = api::RegisterKek,
     responses((status = 200, body = api::Probe), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn probe(
@@ -92,7 +92,7 @@ fn shown_step(Step { call, outcome, permission }: Step) -> api::ProbeStep {
 }
 
 /// Takes a new version of a KEK into use. Records that were wrapped before wait for a rewrap.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/rotate", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/rotate", tag = "admin", security(("admin" = ["keks:write"])),
     params(("tenant" = String, Path), ("kek" = Uuid, Path)), request_body = api::RotateKek,
     responses((status = 201, body = api::Kek), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn rotate(
@@ -109,7 +109,7 @@ pub(super) async fn rotate(
 }
 
 /// Takes a KEK out of use. When it answers, nothing under it is released until it is enabled again.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/disable", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/disable", tag = "admin", security(("admin" = ["keks:write"])),
     params(("tenant" = String, Path), ("kek" = Uuid, Path)), request_body = api::Because,
     responses((status = 201, body = api::Revoked), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn disable(
@@ -127,7 +127,7 @@ pub(super) async fn disable(
 }
 
 /// Has a disabled KEK used again.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/enable", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/keks/{kek}/enable", tag = "admin", security(("admin" = ["keks:write"])),
     params(("tenant" = String, Path), ("kek" = Uuid, Path)), request_body = api::Because,
     responses((status = 201, body = api::Kek), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn enable(
@@ -145,7 +145,7 @@ pub(super) async fn enable(
 }
 
 /// One KEK, with what lies under it.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/keks/{kek}", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/keks/{kek}", tag = "admin", security(("admin" = ["keks:read"])),
     params(("tenant" = String, Path), ("kek" = Uuid, Path)),
     responses((status = 200, body = api::KekDetails), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn show(
@@ -169,7 +169,7 @@ pub(super) async fn show(
 }
 
 /// Has the tenant's records wrapped under these KEKs from now on.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/protection", tag = "admin", params(("tenant" = String, Path)),
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/protection", tag = "admin", security(("admin" = ["keks:write"])), params(("tenant" = String, Path)),
     request_body = api::Protect,
     responses((status = 201, body = api::Tenant), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn protect(

@@ -37,7 +37,7 @@ pub(super) async fn witnessed(
 }
 
 /// Lets a frozen log take events again.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/log/thaw", tag = "log", params(("tenant" = String, Path)),
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/log/thaw", tag = "log", security(("admin" = ["log:thaw"])), params(("tenant" = String, Path)),
     request_body = Because,
     responses((status = 201, body = Thawed), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn thaw(
@@ -67,7 +67,7 @@ pub(super) async fn tile(
 }
 
 /// Events from an index on, with their disclosures.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/events", tag = "log",
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/events", tag = "log", security(("admin" = ["log:read"])),
     params(("tenant" = String, Path), EventsQuery),
     responses((status = 200, body = Events), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn events(

@@ -1,7 +1,9 @@
 //! HTTP: routes, parsing, problem documents. No decision is made here.
 
+mod acts;
 mod admin;
 mod answers;
+mod authorisation;
 mod destructions;
 mod devices;
 mod drills;
@@ -14,12 +16,14 @@ mod keks;
 mod listener;
 mod log;
 mod operations;
+mod people;
 mod problem;
 mod records;
 mod request;
 mod restores;
 mod rewraps;
 mod router;
+mod sessions;
 mod sinks;
 mod veto;
 mod witness;

@@ -67,7 +67,7 @@ pub(super) fn describe(error: &Error) -> Described {
         Error::Keys(KeyError::SubjectErased) => (StatusCode::GONE, "subject_erased", "The person was erased"),
         Error::Store(_)
         | Error::Commit(CommitError::Database(_) | CommitError::JournalInUse)
-        | Error::Keys(KeyError::Root(_) | KeyError::Sealed(_) | KeyError::Store(_)) => {
+        | Error::Keys(KeyError::Root(_) | KeyError::Sealed(_) | KeyError::Document(_) | KeyError::Store(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", "The database failed; nothing was released")
         }
         Error::Commit(CommitError::LogInconsistent { .. } | CommitError::LogFrozen { .. }) => {
@@ -125,6 +125,17 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::MaterialInvalid => (StatusCode::BAD_REQUEST, "The material does not open at the key provider"),
         Refusal::UserNotRevoked => (StatusCode::CONFLICT, "The person still has access; revoke it first"),
         Refusal::SubjectErased => (StatusCode::GONE, "The person was erased"),
+        Refusal::NotAllowed => (StatusCode::FORBIDDEN, "The caller's roles do not hold that"),
+        Refusal::PersonNeeded => (StatusCode::FORBIDDEN, "A person has to do that, by session"),
+        Refusal::PasskeyNeeded => (StatusCode::FORBIDDEN, "This has to be signed with a passkey"),
+        Refusal::PasskeyCloned => (StatusCode::FORBIDDEN, "The passkey was copied; remove it"),
+        Refusal::LastPasskey => (StatusCode::CONFLICT, "The last passkey cannot be removed"),
+        Refusal::PasskeyRefused => (StatusCode::BAD_REQUEST, "The passkey is not one that may be used here"),
+        Refusal::CeremonyOver => (StatusCode::GONE, "Too late, or done already; begin again"),
+        Refusal::InvitationInvalid => (StatusCode::FORBIDDEN, "The invitation is unknown, used or expired"),
+        Refusal::AdminChanged => (StatusCode::CONFLICT, "The administrator has been changed meanwhile; look again"),
+        Refusal::LastOwner => (StatusCode::CONFLICT, "The installation needs an owner"),
+        Refusal::CrossSite => (StatusCode::FORBIDDEN, "The request comes from another site"),
         Refusal::SinkRunning => (StatusCode::CONFLICT, "The sink is not stopped"),
         Refusal::LogNotFrozen => (StatusCode::CONFLICT, "The log is not frozen"),
         Refusal::Taken => (StatusCode::CONFLICT, "The id is taken"),

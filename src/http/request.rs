@@ -1,7 +1,7 @@
 //! What handlers take: a signed request, an administrator, where it came from.
 
 use crate::broker::Broker;
-use crate::caller::{AdminCaller, SignedRequest, Source, admin};
+use crate::caller::{AdminCaller, SignedRequest, Source};
 use crate::error::Error;
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
@@ -46,7 +46,7 @@ async fn tenant(parts: &mut Parts) -> Result<TenantId, Error> {
     names.get("tenant").and_then(|tenant| tenant.parse().ok()).ok_or(Error::NotFound)
 }
 
-fn source(parts: &Parts) -> Result<Source, Error> {
+pub(super) fn source(parts: &Parts) -> Result<Source, Error> {
     let ConnectInfo(peer): &ConnectInfo<SocketAddr> = parts.extensions.get().ok_or(Error::Interrupted)?;
     Ok(Source { ip: peer.ip(), agent: agent(&parts.headers) })
 }
@@ -99,15 +99,37 @@ impl FromRequestParts<Arc<Broker>> for Visitor {
     }
 }
 
-/// An administrator who has proven themselves.
+/// An administrator who was let in; [`super::authorisation`] does that, and without it nobody is.
+#[derive(Clone)]
 pub(super) struct Admin(pub(super) AdminCaller);
 
 impl FromRequestParts<Arc<Broker>> for Admin {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, broker: &Arc<Broker>) -> Result<Self, Error> {
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        Ok(Self(admin(broker, header, source(parts)?)?))
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Broker>) -> Result<Self, Error> {
+        parts.extensions.get::<Self>().cloned().ok_or(Error::Unproven)
+    }
+}
+
+/// Where a request came from.
+pub(super) struct Peer(pub(super) Source);
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        source(parts).map(Self)
+    }
+}
+
+/// What a browser's authenticator answered: JSON that only the library reads.
+pub(super) struct Answer(pub(super) Vec<u8>);
+
+impl<S: Send + Sync> FromRequest<S> for Answer {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        read(request.into_body(), identity::passkey::MAX_ANSWER).await.map(Self)
     }
 }
 

@@ -15,7 +15,7 @@ use protocol::messages::Problem;
 use uuid::Uuid;
 
 /// Begins to wrap anew what is not under the KEKs that the tenant wants.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/rewraps", tag = "admin", params(("tenant" = String, Path)),
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/rewraps", tag = "admin", security(("admin" = ["rewraps:write"])), params(("tenant" = String, Path)),
     request_body = api::StartRewrap,
     responses((status = 201, body = api::Rewrap), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn start(
@@ -36,7 +36,7 @@ pub(super) async fn start(
 }
 
 /// The tenant's rewraps.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/rewraps", tag = "admin", operation_id = "rewraps",
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/rewraps", tag = "admin", security(("admin" = ["rewraps:read"])), operation_id = "rewraps",
     params(("tenant" = String, Path), PageQuery),
     responses((status = 200, body = Page<api::Rewrap>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn list(
@@ -51,7 +51,7 @@ pub(super) async fn list(
 }
 
 /// One rewrap, with how far it is.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/rewraps/{rewrap}", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/rewraps/{rewrap}", tag = "admin", security(("admin" = ["rewraps:read"])),
     params(("tenant" = String, Path), ("rewrap" = Uuid, Path)),
     responses((status = 200, body = api::Rewrap), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn progress(
@@ -64,7 +64,7 @@ pub(super) async fn progress(
 }
 
 /// Pauses, resumes or stops a rewrap.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/rewraps/{rewrap}", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/rewraps/{rewrap}", tag = "admin", security(("admin" = ["rewraps:write"])),
     params(("tenant" = String, Path), ("rewrap" = Uuid, Path)), request_body = api::StepRewrap,
     responses((status = 201, body = api::Rewrap), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn step(

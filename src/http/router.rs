@@ -1,11 +1,12 @@
 //! The table of contents: one line per route.
 
 use super::answers::problems;
+use super::authorisation::{Routes, authorise};
 use super::operations::Health;
 use super::request::read;
 use super::{
-    admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, operations, records,
-    restores, rewraps, sinks, veto,
+    acts, admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, operations, people,
+    records, restores, rewraps, sessions, sinks, veto,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -74,6 +75,27 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(admin::records))
         .routes(routes!(admin::restores))
         .routes(routes!(admin::revoke))
+        // people who administer
+        .routes(routes!(sessions::begin_sign_in))
+        .routes(routes!(sessions::finish_sign_in))
+        .routes(routes!(sessions::begin_join))
+        .routes(routes!(sessions::finish_join))
+        .routes(routes!(sessions::session))
+        .routes(routes!(sessions::sign_out))
+        .routes(routes!(sessions::sessions))
+        .routes(routes!(sessions::end_session))
+        .routes(routes!(sessions::begin_passkey))
+        .routes(routes!(sessions::finish_passkey))
+        .routes(routes!(sessions::remove_passkey))
+        .routes(routes!(acts::begin))
+        .routes(routes!(people::appoint, people::admins))
+        .routes(routes!(people::assign))
+        .routes(routes!(people::invite_again))
+        .routes(routes!(people::revoke))
+        .routes(routes!(people::sessions))
+        .routes(routes!(people::end_sessions))
+        .routes(routes!(people::create_token, people::tokens))
+        .routes(routes!(people::revoke_token))
         // auditors
         .routes(routes!(exports::export))
         .routes(routes!(log::events))
@@ -124,11 +146,14 @@ fn meaning(status: &str) -> &'static str {
 
 /// All routes, ready to be served.
 pub fn router(broker: Arc<Broker>, health: Health) -> Router {
-    let (router, _) = routes().split_for_parts();
+    let (router, document) = routes().split_for_parts();
+    let demands = Arc::new(Routes::of(&document));
     router
         .route("/openapi.json", get(operations::document))
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::NotFound })
+        .layer(from_fn_with_state((broker.clone(), demands.clone()), authorise))
+        .layer(Extension(demands))
         .layer(from_fn(whole))
         .layer(from_fn_with_state(broker.clone(), with_nonce))
         .layer(from_fn(measured))

@@ -15,7 +15,7 @@ use protocol::messages::Problem;
 use std::ops::Range;
 
 /// The sinks that the tenant's log goes to, and how far each is.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/sinks", tag = "admin", operation_id = "sinks",
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/sinks", tag = "admin", security(("admin" = ["sinks:read"])), operation_id = "sinks",
     params(("tenant" = String, Path)),
     responses((status = 200, body = Page<api::Sink>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn list(State(broker): Shared, _: Admin, InPath(tenant): InPath<String>) -> Listed<api::Sink> {
@@ -25,7 +25,7 @@ pub(super) async fn list(State(broker): Shared, _: Admin, InPath(tenant): InPath
 }
 
 /// Stops a sink for this tenant, until it is resumed.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/pause", tag = "admin", operation_id = "pause_sink",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/pause", tag = "admin", security(("admin" = ["sinks:write"])), operation_id = "pause_sink",
     params(("tenant" = String, Path), ("sink" = String, Path)), request_body = api::Because,
     responses((status = 201, body = api::Sink), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn pause(
@@ -43,7 +43,7 @@ pub(super) async fn pause(
 }
 
 /// Has a stopped sink deliver again, at once.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/resume", tag = "admin", operation_id = "resume_sink",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/resume", tag = "admin", security(("admin" = ["sinks:write"])), operation_id = "resume_sink",
     params(("tenant" = String, Path), ("sink" = String, Path)), request_body = api::Because,
     responses((status = 201, body = api::Sink), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn resume(
@@ -61,7 +61,7 @@ pub(super) async fn resume(
 }
 
 /// Delivers a range once more, beside what happens meanwhile.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/replays", tag = "admin", operation_id = "replay_sink",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/replays", tag = "admin", security(("admin" = ["sinks:write"])), operation_id = "replay_sink",
     params(("tenant" = String, Path), ("sink" = String, Path)), request_body = api::AskReplay,
     responses((status = 201, body = api::Sink), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn replay(
@@ -81,7 +81,7 @@ pub(super) async fn replay(
 }
 
 /// Gives up what is not delivered before an index.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/gaps", tag = "admin", operation_id = "give_up_events",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/gaps", tag = "admin", security(("admin" = ["sinks:write"])), operation_id = "give_up_events",
     params(("tenant" = String, Path), ("sink" = String, Path)), request_body = api::AskGap,
     responses((status = 201, body = api::Sink), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn give_up(
@@ -99,7 +99,7 @@ pub(super) async fn give_up(
 }
 
 /// Delivers the event of a dead letter once more.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/dead-letters/{index}/redeliver", tag = "admin", operation_id = "redeliver_dead_letter",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/dead-letters/{index}/redeliver", tag = "admin", security(("admin" = ["sinks:write"])), operation_id = "redeliver_dead_letter",
     params(("tenant" = String, Path), ("sink" = String, Path), ("index" = u64, Path)),
     responses((status = 201, body = api::Sink), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn redeliver(
@@ -115,7 +115,7 @@ pub(super) async fn redeliver(
 }
 
 /// Sends a test message, and waits for what becomes of it.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/test", tag = "admin", operation_id = "test_sink",
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/test", tag = "admin", security(("admin" = ["sinks:write"])), operation_id = "test_sink",
     params(("tenant" = String, Path), ("sink" = String, Path)),
     responses((status = 200, body = api::TestedSink), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn test(
@@ -128,7 +128,7 @@ pub(super) async fn test(
 }
 
 /// The events that a receiver refused for good.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/dead-letters", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/sinks/{sink}/dead-letters", tag = "admin", security(("admin" = ["sinks:read"])),
     params(("tenant" = String, Path), ("sink" = String, Path), PageQuery),
     responses((status = 200, body = Page<api::DeadLetter>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn dead_letters(

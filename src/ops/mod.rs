@@ -9,6 +9,7 @@ pub mod findings;
 pub mod import;
 pub mod keks;
 pub mod log;
+pub mod people;
 pub mod place;
 pub mod read;
 pub mod restore;

@@ -1,5 +1,6 @@
 //! One file per table. One SQL text for SQLite and PostgreSQL; every write runs on the committer's connection.
 
+pub(crate) mod admins;
 pub(crate) mod broker_keys;
 pub(crate) mod cosignatures;
 pub(crate) mod cursors;
@@ -12,12 +13,14 @@ pub(crate) mod keks;
 pub(crate) mod log;
 pub(crate) mod nonces;
 pub(crate) mod notices;
+pub(crate) mod passkey_counters;
 pub(crate) mod records;
 pub(crate) mod replays;
 pub(crate) mod restores;
 pub(crate) mod rewraps;
 pub(crate) mod subjects;
 pub(crate) mod tenants;
+pub(crate) mod tokens;
 pub(crate) mod users;
 pub(crate) mod wraps;
 

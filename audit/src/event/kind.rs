@@ -159,6 +159,24 @@ kinds! {
     AdminTokenUsed "admin.token_used",
     /// An administrator's token was revoked.
     AdminTokenRevoked "admin.token_revoked",
+    /// A person may administer, and was invited to make a passkey.
+    AdminAppointed "admin.appointed",
+    /// A person lost their passkeys and was invited anew.
+    AdminInvited "admin.invited",
+    /// A person who was invited made their first passkey.
+    AdminJoined "admin.joined",
+    /// A person administers with other roles.
+    AdminRolesChanged "admin.roles_changed",
+    /// A person does not administer any more.
+    AdminRevoked "admin.revoked",
+    /// A person signed in.
+    AdminSignedIn "admin.signed_in",
+    /// A break-glass key was used.
+    AdminBrokeGlass "admin.broke_glass",
+    /// A person made a further passkey.
+    PasskeyAdded "admin.passkey_added",
+    /// A person's passkey was removed.
+    PasskeyRemoved "admin.passkey_removed",
     /// An administrator was refused.
     AdminDenied "admin.denied",
     /// Evidence was made for an auditor: for whom, which range, which fields.

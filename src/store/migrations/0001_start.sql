@@ -49,6 +49,33 @@ CREATE TABLE devices (
 CREATE UNIQUE INDEX devices_of_key ON devices (tenant, thumbprint);
 CREATE INDEX devices_of_user ON devices (tenant, user_id, id);
 
+-- People and tokens that administer. What they may do is in the sealed document, which only the broker can write; the
+-- columns beside it serve to find it.
+CREATE TABLE admins (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  tenant           TEXT   NOT NULL,
+  name             TEXT   NOT NULL,
+  version          BIGINT NOT NULL,
+  invitation       BLOB,
+  sealed           BLOB   NOT NULL
+);
+CREATE UNIQUE INDEX admins_of_tenant ON admins (tenant, name);
+CREATE UNIQUE INDEX admins_of_invitation ON admins (invitation);
+
+CREATE TABLE tokens (
+  hash             BLOB   NOT NULL PRIMARY KEY,
+  id               TEXT   NOT NULL,
+  tenant           TEXT   NOT NULL,
+  sealed           BLOB   NOT NULL
+);
+CREATE UNIQUE INDEX tokens_of_tenant ON tokens (tenant, id);
+
+-- How often each passkey says that it has signed: one that counts back has been copied.
+CREATE TABLE passkey_counters (
+  credential       TEXT   NOT NULL PRIMARY KEY,
+  counter          BIGINT NOT NULL
+);
+
 CREATE TABLE enrolment_codes (
   hash             BLOB   NOT NULL PRIMARY KEY,
   tenant           TEXT   NOT NULL,
@@ -137,7 +164,6 @@ CREATE TABLE notices (
 );
 CREATE INDEX notices_on_channel ON notices (channel, not_before, id);
 CREATE INDEX notices_of_user ON notices (tenant, user_id);
-
 -- At most one per tenant is running or paused.
 CREATE TABLE rewraps (
   id               TEXT   NOT NULL PRIMARY KEY,

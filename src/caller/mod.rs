@@ -1,4 +1,8 @@
-//! Who asks: a device that signed its request, or an administrator with an API token.
+//! Who asks: a device that signed its request, or an administrator.
+
+mod admin;
+
+pub use admin::{AdminCaller, Administrators, Hand, Person, Proof, Signed, administrator};
 
 use crate::broker::Broker;
 use crate::error::Error;
@@ -63,15 +67,6 @@ pub struct Newcomer {
     pub source: Source,
 }
 
-/// An administrator, by API token.
-#[derive(Debug, Clone)]
-pub struct AdminCaller {
-    /// What events call them.
-    pub actor: String,
-    /// Where from.
-    pub source: Source,
-}
-
 /// Proves which device signed the request, and gives its payload.
 pub async fn device(broker: &Broker, request: SignedRequest) -> Result<(DeviceCaller, Vec<u8>), Error> {
     let proven = prove_device(broker, &request).await;
@@ -89,45 +84,8 @@ pub fn newcomer(broker: &Broker, request: SignedRequest) -> Result<(Newcomer, Ve
     Ok((Newcomer { tenant: request.tenant, key, nonce, source: request.source }, verified.payload))
 }
 
-/// Proves an administrator by the `Authorization` header.
-pub fn admin(broker: &Broker, authorization: Option<&str>, source: Source) -> Result<AdminCaller, Error> {
-    let token = authorization.and_then(|header| header.strip_prefix("Bearer "));
-    let name = token.and_then(|token| broker.admins.name_of(token)).ok_or(Error::Unproven);
-    let name = counted(broker, &source, name)?;
-    Ok(AdminCaller { actor: format!("token:{name}"), source })
-}
-
-/// The administrators: the name of each, and SHA-256 of their API token.
-#[derive(Debug)]
-pub struct Administrators(Vec<(String, [u8; 32])>);
-
-/// One administrator is in the configuration twice: one person would count as two.
-#[derive(Debug, thiserror::Error)]
-#[error("two administrators have one name or one token")]
-pub struct SameAdministrator;
-
-impl Administrators {
-    /// Keeps the hashes only; each token is at least 32 characters of randomness.
-    pub fn new<T: AsRef<[u8]>>(tokens: impl IntoIterator<Item = (String, T)>) -> Result<Self, SameAdministrator> {
-        let mut known: Vec<(String, [u8; 32])> = Vec::new();
-        for (name, token) in tokens {
-            let hash = sha256(token.as_ref());
-            if known.iter().any(|(other, others)| *other == name || *others == hash) {
-                return Err(SameAdministrator);
-            }
-            known.push((name, hash));
-        }
-        Ok(Self(known))
-    }
-
-    fn name_of(&self, token: &str) -> Option<&str> {
-        let hash = sha256(token.as_bytes());
-        let is_theirs = |theirs: &[u8; 32]| aws_lc_rs::constant_time::verify_slices_are_equal(theirs, &hash).is_ok();
-        self.0.iter().find(|(_, theirs)| is_theirs(theirs)).map(|(name, _)| name.as_str())
-    }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+/// SHA-256.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("invariant: SHA-256 gives 32 bytes")
 }
 

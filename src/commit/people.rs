@@ -1,0 +1,30 @@
+//! People who administer, and their tokens: documents that come sealed.
+
+use super::gate::Applied;
+use super::rare::Passed;
+use crate::error::Refusal;
+use crate::store::{Connection, StoreError, admins, tokens};
+use uuid::Uuid;
+
+/// Compare and swap: of two that change a person at once, one does.
+pub(super) async fn store_admin(db: &mut Connection, row: &admins::Row) -> Result<Passed, StoreError> {
+    if row.version > 1 {
+        let replaced = admins::replace(db, row).await?;
+        return Ok(if replaced { Ok(Applied::Done) } else { Err(Refusal::AdminChanged) });
+    }
+    if admins::is_name_taken(db, &row.tenant, &row.name).await? {
+        return Ok(Err(Refusal::Taken));
+    }
+    admins::insert(db, row).await?;
+    Ok(Ok(Applied::Done))
+}
+
+pub(super) async fn store_token(db: &mut Connection, row: &tokens::Row) -> Result<Passed, StoreError> {
+    tokens::insert(db, row).await?;
+    Ok(Ok(Applied::Done))
+}
+
+pub(super) async fn revoke_token(db: &mut Connection, tenant: &str, id: Uuid) -> Result<Passed, StoreError> {
+    let deleted = tokens::delete(db, tenant, id).await?;
+    Ok(if deleted { Ok(Applied::Done) } else { Err(Refusal::Unknown) })
+}

@@ -1,0 +1,67 @@
+//! What a person is shown before they sign.
+
+use super::admin::Shared;
+use super::authorisation::{Demand, Route, Routes};
+use super::request::{Admin, Body};
+use crate::api;
+use crate::broker::Broker;
+use crate::caller::Person;
+use crate::error::Error;
+use crate::ops::people::acts::{self, Request, Shown};
+use axum::extract::State;
+use axum::{Extension, Json};
+use protocol::messages::Problem;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Says what a request would do, and what has to be signed for it. Nothing is done yet.
+#[utoipa::path(post, path = "/v1/admin/acts", tag = "sessions", security(("admin" = [])), request_body = api::BeginAct,
+    operation_id = "begin_act",
+    responses((status = 200, body = api::Act), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn begin(
+    State(broker): Shared,
+    Extension(routes): Extension<Arc<Routes>>,
+    Admin(caller): Admin,
+    Body(ask): Body<api::BeginAct>,
+) -> Result<Json<api::Act>, Error> {
+    let person = caller.person()?;
+    let path = ask.path.split('?').next().unwrap_or_default();
+    let (route, names) = routes.find(&ask.method, path).ok_or(Error::NotFound)?;
+    let tenant = names.iter().find(|(name, _)| name == "tenant").map(|(_, tenant)| tenant.as_str());
+    let Demand::May(act) = route.demand else { return Ok(Json(unsigned(shown(route, &names, &ask.body)))) };
+    caller.check(act, tenant)?;
+    if !act.needs_passkey() {
+        return Ok(Json(unsigned(shown(route, &names, &ask.body))));
+    }
+    let shown = shown(route, &names, &ask.body);
+    Ok(Json(begun(&broker, person, &ask, shown)))
+}
+
+fn begun(broker: &Broker, person: &Person, ask: &api::BeginAct, shown: Shown) -> api::Act {
+    let request = Request { method: &ask.method, path: &ask.path, body: ask.body.as_bytes() };
+    let (act, options) = acts::begin(broker, person, request, &shown);
+    api::Act { act: Some(act), options: Some(options), ..unsigned(shown) }
+}
+
+fn unsigned(shown: Shown) -> api::Act {
+    let lines = shown.lines.into_iter().map(|(name, value)| api::Line { name, value }).collect();
+    api::Act { act: None, shown: api::Shown { title: shown.title, lines }, options: None }
+}
+
+/// What the route does, to what the path names, with every member of the body.
+fn shown(route: &Route, names: &[(String, String)], body: &str) -> Shown {
+    let mut lines = names.to_vec();
+    match serde_json::from_str::<Value>(body) {
+        Ok(Value::Object(members)) => lines.extend(members.into_iter().map(|(name, value)| (name, plain(value)))),
+        Ok(_) | Err(_) if body.is_empty() => {}
+        Ok(_) | Err(_) => lines.push(("body".into(), body.into())),
+    }
+    Shown { title: route.summary.clone(), lines }
+}
+
+fn plain(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        value => value.to_string(),
+    }
+}

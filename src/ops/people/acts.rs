@@ -1,0 +1,87 @@
+//! What a person is shown before they sign, and that it is what they then ask for.
+
+use super::count;
+use crate::broker::Broker;
+use crate::caller::{Person, Signed, Source, sha256};
+use crate::error::{Error, Refusal};
+use protocol::encoding::hash_fields;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A request, as far as its signature covers it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// `POST` and the like.
+    pub method: &'a str,
+    /// With the query, if any.
+    pub path: &'a str,
+    /// Byte for byte.
+    pub body: &'a [u8],
+}
+
+/// What a person reads before they sign.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// What will happen, in a sentence.
+    pub title: String,
+    /// To what: a name and a value each.
+    pub lines: Vec<(String, String)>,
+}
+
+/// An act that waits for its signature.
+#[derive(Debug)]
+pub struct PendingAct {
+    session: Uuid,
+    request: [u8; 32],
+    challenge: [u8; 32],
+}
+
+/// Keeps the act until it is signed. Gives its id and what the browser needs.
+pub fn begin(broker: &Broker, person: &Person, request: Request<'_>, shown: &Shown) -> (Uuid, Value) {
+    let id = Uuid::new_v4();
+    let request = hash(request);
+    let challenge = challenge(broker, (id, person), &request, shown);
+    let options = broker.relying_party.ask(&person.admin.passkeys, &challenge);
+    let act = PendingAct { session: person.session.id, request, challenge };
+    broker.acts.put_as(id, act, broker.clock.now());
+    (id, options)
+}
+
+/// `hash_fields("keyfold/1 act", id, where, who, request, title, lines)`.
+fn challenge(broker: &Broker, (id, person): (Uuid, &Person), request: &[u8; 32], shown: &Shown) -> [u8; 32] {
+    let lines: Vec<_> = shown.lines.iter().map(|(name, value)| format!("{name}\n{value}\n")).collect();
+    hash_fields(
+        "keyfold/1 act",
+        &[
+            id.as_bytes(),
+            broker.public_url.as_bytes(),
+            person.admin.id.as_bytes(),
+            request,
+            shown.title.as_bytes(),
+            lines.concat().as_bytes(),
+        ],
+    )
+}
+
+fn hash(request: Request<'_>) -> [u8; 32] {
+    let body = sha256(request.body);
+    hash_fields("keyfold/1 request", &[request.method.as_bytes(), request.path.as_bytes(), &body])
+}
+
+/// Verifies that this person signed exactly this request, just now, once.
+pub async fn redeem(
+    broker: &Broker,
+    (person, source): (&Person, &Source),
+    request: Request<'_>,
+    (id, assertion): (Uuid, Vec<u8>),
+) -> Result<Signed, Error> {
+    let act = broker.acts.take(id, broker.clock.now()).filter(|act| act.session == person.session.id);
+    let act = act.ok_or(Refusal::PasskeyNeeded)?;
+    if act.request != hash(request) {
+        return Err(Refusal::PasskeyNeeded.into());
+    }
+    let verified = broker.relying_party.verify(&person.admin.passkeys, &act.challenge, &assertion);
+    let verified = verified.map_err(|_| Refusal::PasskeyNeeded)?;
+    count(broker, &person.admin, source, &verified).await?;
+    Ok(Signed { assertion })
+}

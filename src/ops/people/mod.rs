@@ -1,0 +1,169 @@
+//! People who administer: appointed, invited, signed in; their tokens, and what they sign.
+
+pub mod acts;
+pub mod join;
+pub mod sign_in;
+pub mod tokens;
+
+use super::admin::require_tenant;
+use crate::broker::Broker;
+use crate::caller::{AdminCaller, Source, sha256};
+use crate::clock::Timestamp;
+use crate::commit::{Proposal, Rare, Upkeep};
+use crate::error::{Error, Refusal};
+use crate::ops::from_source;
+use crate::roster::{self, Admin, AdminState, INSTALLATION, Invitation};
+use crate::sessions::random;
+use crate::store::passkey_counters;
+use audit::event::{Event, Kind, Outcome};
+use identity::passkey::{Assertion, Passkey, shows_clone};
+use policies::admin::Role;
+use uuid::Uuid;
+
+/// How long an invitation counts, in milliseconds: three days.
+const INVITED: i64 = 3 * 24 * 3_600 * 1_000;
+
+/// Who is to administer.
+#[derive(Debug)]
+pub struct Appointment {
+    /// Unique in the tenant.
+    pub name: String,
+    /// Where notices go.
+    pub email: Option<String>,
+    /// What they may do.
+    pub roles: Vec<Role>,
+    /// Their own account among the tenant's users.
+    pub user: Option<String>,
+}
+
+/// Appoints a person and gives what their invitation carries: shown once, and good for one first passkey.
+pub async fn appoint(
+    broker: &Broker,
+    caller: &AdminCaller,
+    tenant: &str,
+    appointment: Appointment,
+) -> Result<(Admin, String), Error> {
+    require_tenant(broker, tenant).await?;
+    let now = broker.clock.now();
+    let (invitation, text) = invitation(now);
+    let Appointment { name, email, roles, user } = appointment;
+    let admin = Admin {
+        id: Uuid::now_v7(),
+        tenant: tenant.into(),
+        name,
+        version: 1,
+        email,
+        roles,
+        user,
+        state: AdminState::Invited,
+        invitation: Some(invitation),
+        passkeys: Vec::new(),
+        created_at: now,
+    };
+    store(broker, caller, &admin, Kind::AdminAppointed).await?;
+    Ok((admin, text))
+}
+
+/// Other roles from now on. Whoever approved with a role that is gone has not approved.
+pub async fn assign(
+    broker: &Broker,
+    caller: &AdminCaller,
+    (tenant, id): (&str, Uuid),
+    roles: Vec<Role>,
+) -> Result<Admin, Error> {
+    let admin = Admin { roles, ..find(broker, tenant, id).await?.next() };
+    keep_an_owner(broker, &admin).await?;
+    store(broker, caller, &admin, Kind::AdminRolesChanged).await?;
+    Ok(admin)
+}
+
+/// Takes all passkeys away and invites anew: for who has lost theirs.
+pub async fn invite_again(
+    broker: &Broker,
+    caller: &AdminCaller,
+    tenant: &str,
+    id: Uuid,
+) -> Result<(Admin, String), Error> {
+    let (invitation, text) = invitation(broker.clock.now());
+    let admin = find(broker, tenant, id).await?.next();
+    let admin = Admin { state: AdminState::Invited, invitation: Some(invitation), passkeys: Vec::new(), ..admin };
+    store(broker, caller, &admin, Kind::AdminInvited).await?;
+    broker.sessions.end(|session| session.admin == id);
+    Ok((admin, text))
+}
+
+/// Ends all that a person may do, for good, and their sessions with it.
+pub async fn revoke(broker: &Broker, caller: &AdminCaller, tenant: &str, id: Uuid) -> Result<Admin, Error> {
+    let admin = find(broker, tenant, id).await?.next();
+    let admin = Admin { state: AdminState::Revoked, invitation: None, passkeys: Vec::new(), ..admin };
+    keep_an_owner(broker, &admin).await?;
+    store(broker, caller, &admin, Kind::AdminRevoked).await?;
+    broker.sessions.end(|session| session.admin == id);
+    Ok(admin)
+}
+
+/// Everybody who administers there.
+pub async fn list(broker: &Broker, tenant: &str) -> Result<Vec<Admin>, Error> {
+    roster::admins_of(&broker.keys, &mut *broker.store.reader().await?, tenant).await
+}
+
+/// The person, if that is where they administer and they were not revoked.
+pub async fn find(broker: &Broker, tenant: &str, id: Uuid) -> Result<Admin, Error> {
+    let admin = roster::admin(&broker.keys, &mut *broker.store.reader().await?, id).await?;
+    let admin = admin.filter(|admin| admin.tenant == tenant && admin.state != AdminState::Revoked);
+    admin.ok_or(Error::NotFound)
+}
+
+/// The installation must never be without an owner who can sign in.
+async fn keep_an_owner(broker: &Broker, changed: &Admin) -> Result<(), Error> {
+    let is_owner = |admin: &Admin| admin.state == AdminState::Active && admin.roles.contains(&Role::Owner);
+    if changed.tenant != INSTALLATION || is_owner(changed) {
+        return Ok(());
+    }
+    let others = list(broker, INSTALLATION).await?;
+    let is_left = others.iter().any(|admin| admin.id != changed.id && is_owner(admin));
+    if is_left { Ok(()) } else { Err(Refusal::LastOwner.into()) }
+}
+
+async fn store(broker: &Broker, caller: &AdminCaller, admin: &Admin, kind: Kind) -> Result<(), Error> {
+    let roles: Vec<_> = admin.roles.iter().map(|role| role.as_str()).collect();
+    let event = event(kind, admin, &caller.source).actor(&*caller.actor).policy(roles.join(" "));
+    commit(broker, admin, event).await
+}
+
+/// What happened to this person, or was done by them.
+fn event(kind: Kind, admin: &Admin, source: &Source) -> Event {
+    from_source(Event::new(kind, Outcome::OK), source).correlation(admin.id).reason(admin.actor())
+}
+
+async fn commit(broker: &Broker, admin: &Admin, event: Event) -> Result<(), Error> {
+    let change = Rare::StoreAdmin(admin.sealed(&broker.keys));
+    broker.committer.commit_rare(Proposal::new(&*admin.tenant, change, event, Kind::AdminDenied)).await?;
+    Ok(())
+}
+
+/// What a person did without being changed by it.
+async fn commit_note(broker: &Broker, admin: &Admin, event: Event) -> Result<(), Error> {
+    broker.committer.commit_rare(Proposal::new(&*admin.tenant, Rare::Note, event, Kind::AdminDenied)).await?;
+    Ok(())
+}
+
+fn invitation(now: Timestamp) -> (Invitation, String) {
+    let text = random();
+    (Invitation { hash: sha256(text.as_bytes()), expires_at: now + INVITED }, text)
+}
+
+/// Counts a signature. A passkey that counts back exists twice: nothing that it signed is believed.
+async fn count(broker: &Broker, admin: &Admin, source: &Source, assertion: &Assertion) -> Result<(), Error> {
+    let last = passkey_counters::find(&mut *broker.store.reader().await?, &assertion.credential).await?;
+    let passkey = admin.passkeys.iter().find(|passkey| passkey.id() == assertion.credential);
+    let last = last.or(passkey.map(Passkey::registered_counter)).unwrap_or(0);
+    if shows_clone(last, assertion.counter) {
+        let mut event = event(Kind::AdminDenied, admin, source).actor(admin.actor());
+        event.outcome = Outcome::from_static(Refusal::PasskeyCloned.as_str());
+        commit_note(broker, admin, event).await?;
+        return Err(Refusal::PasskeyCloned.into());
+    }
+    let (credential, counter) = (assertion.credential.clone(), assertion.counter);
+    Ok(broker.committer.upkeep(Upkeep::CountPasskey { credential, counter }).await?)
+}

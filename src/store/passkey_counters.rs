@@ -1,0 +1,19 @@
+//! Table `passkey_counters`.
+
+use super::{Connection, StoreError, column};
+
+/// The last count of this credential; `None` where it never signed.
+pub(crate) async fn find(db: &mut Connection, credential: &str) -> Result<Option<u32>, StoreError> {
+    let sql = "SELECT counter FROM passkey_counters WHERE credential = $1";
+    let row = sqlx::query(sql).bind(credential).fetch_optional(db).await?;
+    let counter = row.map(|row| column::<i64>(&row, "counter")).transpose()?;
+    counter.map(|counter| u32::try_from(counter).map_err(|_| StoreError::Corrupt { column: "counter" })).transpose()
+}
+
+/// Keeps a count.
+pub(crate) async fn set(db: &mut Connection, credential: &str, counter: u32) -> Result<(), StoreError> {
+    let sql = "INSERT INTO passkey_counters (credential, counter) VALUES ($1,$2)
+               ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter";
+    sqlx::query(sql).bind(credential).bind(i64::from(counter)).execute(db).await?;
+    Ok(())
+}
