@@ -8,6 +8,7 @@ use crate::feeds::Feeds;
 use crate::health::Health;
 use crate::keys::Keys;
 use crate::kms::Kms;
+use crate::latency::Latencies;
 use crate::limits::Limits;
 use crate::nonce::Nonces;
 use crate::ops::people::acts::PendingAct;
@@ -25,6 +26,7 @@ use protocol::jws::PublicJwk;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 /// Everything that operations need.
 #[derive(Debug)]
@@ -55,6 +57,10 @@ pub struct Broker {
     pub reserved: Reserved,
     /// Which findings are raised.
     pub findings: Settings,
+    /// How long devices waited.
+    pub latencies: Latencies,
+    /// Cancelled when the broker is told to stop: what would go on for ever ends then.
+    pub stopping: CancellationToken,
     /// Runs what nobody waits for, so that it delays nobody.
     pub background: Handle,
     /// How often anyone may ask.

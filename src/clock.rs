@@ -6,6 +6,20 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// Unix milliseconds.
 pub type Timestamp = i64;
 
+const HOUR: Timestamp = 3_600_000;
+
+/// The hour that this time is in, counted since 1970.
+#[must_use]
+pub fn hour_of(time: Timestamp) -> i64 {
+    time.div_euclid(HOUR)
+}
+
+/// When this hour begins.
+#[must_use]
+pub fn hour_begins(hour: i64) -> Timestamp {
+    hour.saturating_mul(HOUR)
+}
+
 /// How far the system clock may step back unremarked, in milliseconds.
 const TOLERANCE: i64 = 1_000;
 
@@ -66,10 +80,8 @@ fn system_time() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, system_time};
+    use super::{Clock, HOUR, system_time};
     use std::time::Duration;
-
-    const HOUR: i64 = 3_600_000;
 
     #[test]
     fn goes_on_from_its_floor_when_the_system_clock_is_behind_and_says_so_once() {

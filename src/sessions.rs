@@ -91,6 +91,11 @@ impl Sessions {
         Some(session.clone())
     }
 
+    /// The session of a cookie, without its being used.
+    pub fn look(&self, cookie: &str, now: Timestamp) -> Option<Session> {
+        self.current(now).get(&sha256(cookie.as_bytes())).cloned()
+    }
+
     /// The sessions of this person, newest first.
     pub fn of(&self, admin: Uuid, now: Timestamp) -> Vec<Session> {
         let mut own: Vec<_> = self.current(now).values().filter(|session| session.admin == admin).cloned().collect();
@@ -144,7 +149,8 @@ mod tests {
         }
         assert!(sessions.touch(&cookie, WHOLE).is_none());
         let (cookie, _) = sessions.begin((Uuid::nil(), None), FROM, 0);
-        assert!(sessions.touch(&cookie, IDLE).is_none());
+        assert!(sessions.look(&cookie, IDLE - 1).is_some());
+        assert!(sessions.touch(&cookie, IDLE).is_none(), "looking is not using");
     }
 
     #[test]

@@ -2,24 +2,30 @@
 //!
 //! Times are unix milliseconds. Requests refuse members they do not know.
 
+mod activity;
 mod destructions;
 mod drills;
 mod erasures;
+mod events;
 mod exports;
 mod findings;
 mod import;
 mod keks;
+mod lookup;
 mod people;
 mod rewraps;
 mod sinks;
 
+pub use activity::{Activity, ActivityHour, ActivityQuery, Latency};
 pub use destructions::{ConfirmDestruction, Destroyed, Destruction};
 pub use drills::{AskDrill, Drill, DrillFailure, DrilledKek};
 pub use erasures::Erased;
+pub use events::{Event, Events, EventsQuery, FrozenLog, LogStanding, ProvenEvent, StreamQuery, Witnessed};
 pub use exports::{AskExport, Export, Place};
 pub use findings::{DryRun, DryRunQuery, Finding, SeenByRule};
 pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
+pub use lookup::{Hit, Hits, OwnedQuery, RestoresQuery, SearchQuery};
 pub use people::{
     Act, Admin, Admins, Appoint, Assign, BeginAct, Ceremony, CreateToken, Invited, Join, Line, Passkey, Session,
     Sessions, Shown, SignedIn, Token, Tokens,
@@ -201,8 +207,12 @@ pub struct Restore {
     pub records: Vec<Uuid>,
     /// Why, in the device's words.
     pub reason: String,
-    /// How far it is.
+    /// How far it is: `pending`, `approved`, `releasing`, `released`, `acknowledged`, `failed`, `expired`, `revoked` or `vetoed`.
     pub state: String,
+    /// How many people must approve.
+    pub approvals: u32,
+    /// No release before this time.
+    pub not_before: i64,
     /// No release from this time on.
     pub expires_at: i64,
     /// When it last changed.
@@ -259,34 +269,4 @@ pub struct Revoked {
     pub effective_at: i64,
     /// Open restores that ended with it.
     pub restores_ended: u64,
-}
-
-/// Which events to give.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub struct EventsQuery {
-    /// From this index on.
-    pub from: u64,
-}
-
-/// An event as the log has it.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Event {
-    /// Its index.
-    pub index: u64,
-    /// The signed leaf: an SD-JWT (RFC 9901) without its disclosures.
-    pub leaf: String,
-    /// What it withholds; empty when the person was erased.
-    pub disclosures: Vec<String>,
-    /// The `cor` of the `subject.erased` by which nobody can disclose it any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub erased: Option<Uuid>,
-}
-
-/// Events in order.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Events {
-    /// At most 1,000.
-    pub events: Vec<Event>,
 }

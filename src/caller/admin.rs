@@ -57,6 +57,8 @@ pub enum Proof<'a> {
     Bearer(&'a str),
     /// The session's cookie.
     Cookie(&'a str),
+    /// The same, of a stream that goes on by itself: nobody need sit there.
+    Watching(&'a str),
 }
 
 impl AdminCaller {
@@ -102,7 +104,12 @@ fn only_destroys(act: Act) -> bool {
 pub async fn administrator(broker: &Broker, proof: Option<Proof<'_>>, source: Source) -> Result<AdminCaller, Error> {
     let known = match proof {
         Some(Proof::Bearer(token)) => by_token(broker, token, &source).await,
-        Some(Proof::Cookie(cookie)) => by_session(broker, cookie, &source).await,
+        Some(Proof::Cookie(cookie)) => {
+            by_session(broker, broker.sessions.touch(cookie, broker.clock.now()), &source).await
+        }
+        Some(Proof::Watching(cookie)) => {
+            by_session(broker, broker.sessions.look(cookie, broker.clock.now()), &source).await
+        }
         None => Err(Error::Unproven),
     };
     counted(broker, &source, known)
@@ -118,8 +125,8 @@ async fn by_token(broker: &Broker, sent: &str, source: &Source) -> Result<AdminC
     Ok(AdminCaller { actor, person, source: source.clone(), hand: Hand::Token(Box::new(token)) })
 }
 
-async fn by_session(broker: &Broker, cookie: &str, source: &Source) -> Result<AdminCaller, Error> {
-    let session = broker.sessions.touch(cookie, broker.clock.now()).ok_or(Error::Unproven)?;
+async fn by_session(broker: &Broker, session: Option<Session>, source: &Source) -> Result<AdminCaller, Error> {
+    let session = session.ok_or(Error::Unproven)?;
     let admin = roster::admin(&broker.keys, &mut *broker.store.reader().await?, session.admin).await?;
     let admin = admin.filter(|admin| admin.state == AdminState::Active).ok_or(Error::Unproven)?;
     let actor = admin.actor();

@@ -158,7 +158,7 @@ impl Source<'_> {
 
     /// The first events of a range, in order and at least one.
     async fn page(&self, range: Range<u64>) -> Result<Events, Failure> {
-        let query = EventsQuery { from: range.start };
+        let query = EventsQuery { from: Some(range.start), ..EventsQuery::default() };
         let mut page: Events = self.client.get(&format!("{}/events", self.tenant), &query).await?;
         page.events.retain(|event| range.contains(&event.index));
         let in_order = page.events.iter().map(|event| event.index).eq((range.start..).take(page.events.len()));

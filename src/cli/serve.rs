@@ -6,6 +6,7 @@ use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::config::{self, Config};
+use crate::console;
 use crate::cosigning;
 use crate::delivery::Delivery;
 use crate::disk::Disk;
@@ -14,6 +15,7 @@ use crate::health;
 use crate::http::{Health, Listener, Timeouts, router, serve};
 use crate::keys::Keys;
 use crate::kms::{Kms, connect};
+use crate::latency::Latencies;
 use crate::limits::Limits;
 use crate::niced;
 use crate::nonce::Nonces;
@@ -99,7 +101,7 @@ async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Fail
     let (broker, committer) = open(&config, niced).await?;
     sweep::recover(&broker).await?;
 
-    let stop = CancellationToken::new();
+    let stop = broker.stopping.clone();
     let mut background = vec![tokio::spawn(upkeep(broker.clone(), metrics.clone(), stop.clone()))];
     tokio::spawn(settle(broker.clone()));
     background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
@@ -122,7 +124,8 @@ async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Fail
     let listener = Listener { socket, tls, max_connections: config.max_connections, timeouts };
     invite_the_first(&broker).await?;
     info!(address = %config.listen, ms = started.elapsed().as_millis(), "ready");
-    serve(listener, router(broker.clone(), Health { metrics }), stop).await?;
+    let site = console::router(router(broker.clone(), Health { metrics }));
+    serve(listener, site, stop).await?;
 
     for task in background {
         task.await?;
@@ -171,6 +174,8 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         outbox: config.notices.outbox(),
         reserved: reserved(config),
         findings: config.findings.settings(),
+        latencies: Latencies::default(),
+        stopping: CancellationToken::new(),
         background,
         limits: Limits::new(config.rates),
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),

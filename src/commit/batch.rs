@@ -7,8 +7,8 @@ use super::view::View;
 use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work, sinks};
 use crate::error::Refusal;
 use crate::store::{
-    self, Store, broker_keys, cosignatures, dead_letters, destructions, frozen_logs, nonces, notices, passkey_counters,
-    subjects,
+    self, Store, broker_keys, cosignatures, dead_letters, destructions, event_counts, frozen_logs, nonces, notices,
+    passkey_counters, subjects,
 };
 use audit::event::{Exposure, Kind, Outcome};
 use metrics::{counter, histogram};
@@ -158,6 +158,7 @@ impl Batcher {
         let mut writer = self.store.writer().await?;
         match upkeep {
             Upkeep::ForgetNonces(before) => nonces::forget_expired(&mut writer, before).await?,
+            Upkeep::ForgetCounts(before) => event_counts::forget(&mut writer, before).await?,
             Upkeep::SaveProgress { sink, cursors, replays } => {
                 let mut transaction = begin(&mut writer).await?;
                 sinks::save_progress(&mut transaction, &sink, (&cursors, &replays)).await?;
@@ -253,6 +254,7 @@ impl Signer {
             text: std::mem::take(&mut entry.signed.leaf),
             subject: entry.proposal.subject.clone(),
             jti: entry.signed.jti,
+            correlation: entry.proposal.event.correlation,
             disclosures: std::mem::take(&mut entry.sealed),
         })
     }

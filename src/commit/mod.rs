@@ -151,6 +151,8 @@ pub struct Committed {
 pub enum Upkeep {
     /// Forgets nonces that expired before this time.
     ForgetNonces(i64),
+    /// Forgets how many events there were before this hour.
+    ForgetCounts(i64),
     /// How far a sink is with its logs and replays.
     SaveProgress {
         /// Which sink.

@@ -2,8 +2,9 @@
 
 use super::gate::Applied;
 use super::{CommitError, Committed};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, hour_of};
 use crate::keys::{KeyError, Keys, TenantKeys};
+use crate::store::event_counts::{self, EventCount};
 use crate::store::frozen_logs;
 use crate::store::log::{self, Head, Leaf, Tile};
 use crate::store::{Connection, Store, StoreError};
@@ -120,6 +121,7 @@ pub(super) struct NewLeaf {
     pub(super) text: String,
     pub(super) subject: String,
     pub(super) jti: Uuid,
+    pub(super) correlation: Option<Uuid>,
     pub(super) disclosures: Vec<u8>,
 }
 
@@ -137,9 +139,9 @@ impl Growth {
         let index = edge.size();
         edge.append(leaf.hash);
         self.touched.entry(leaf.tenant.clone()).or_insert_with(|| keys.clone());
-        let NewLeaf { tenant, kind, text, subject, jti, disclosures, .. } = leaf;
-        let stored =
-            Leaf { tenant, index, kind: kind.as_str().into(), text, subject, jti: jti.to_string(), disclosures };
+        let NewLeaf { tenant, kind, hash: _, text, subject, jti, correlation, disclosures } = leaf;
+        let (name, jti) = (kind.as_str().into(), jti.to_string());
+        let stored = Leaf { tenant, index, kind: name, text, subject, jti, correlation, disclosures };
         self.leaves.push((kind, stored));
         self.leaves.len() - 1
     }
@@ -159,12 +161,29 @@ impl Growth {
         let tiles: Vec<Tile> = self.touched.keys().flat_map(|tenant| full_tiles(forest, tenant)).collect();
         let leaves: Vec<Leaf> = self.leaves.into_iter().map(|(_, leaf)| leaf).collect();
         log::insert_leaves(db, &leaves).await?;
+        event_counts::add(db, &counts(&leaves, now)).await?;
         log::set_heads(db, &heads).await?;
         if !tiles.is_empty() {
             log::insert_tiles(db, &tiles).await?;
         }
         Ok(Grown { leaves, receipts })
     }
+}
+
+/// How many leaves of each kind each tree grew by.
+fn counts(leaves: &[Leaf], now: Timestamp) -> Vec<EventCount> {
+    let mut counted: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for leaf in leaves {
+        *counted.entry((&leaf.tenant, &leaf.kind)).or_default() += 1;
+    }
+    let hour = hour_of(now);
+    let count = |((tenant, kind), events): ((&str, &str), u64)| EventCount {
+        tenant: tenant.into(),
+        hour,
+        kind: kind.into(),
+        events,
+    };
+    counted.into_iter().map(count).collect()
 }
 
 fn head(forest: &Forest, tenant: &str, keys: &TenantKeys, now: Timestamp) -> Head {

@@ -1,7 +1,7 @@
 //! The admin API: tenants, users, enrolment codes, devices, records, restores, revocations.
 
 use super::request::{Admin, Body, InPath, InQuery, detached};
-use crate::api::{self, Page, PageQuery};
+use crate::api::{self, OwnedQuery, Page, PageQuery, RestoresQuery};
 use crate::broker::Broker;
 use crate::commit::Target;
 use crate::error::Error;
@@ -99,7 +99,7 @@ pub(super) async fn create_user(
     .await
 }
 
-fn shown_user(user: users::User) -> api::User {
+pub(super) fn shown_user(user: users::User) -> api::User {
     let email = user.email.map(String::from);
     api::User { id: user.id, state: user.state.as_str().into(), email, created_at: user.created_at }
 }
@@ -163,47 +163,51 @@ pub(super) async fn create_code(
 }
 
 /// The tenant's devices.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/devices", tag = "admin", security(("admin" = ["devices:read"])), params(("tenant" = String, Path), PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/devices", tag = "admin", security(("admin" = ["devices:read"])), params(("tenant" = String, Path), OwnedQuery),
     responses((status = 200, body = Page<api::Device>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn devices(
     State(broker): Shared,
     _: Admin,
     InPath(tenant): InPath<String>,
-    InQuery(query): InQuery<PageQuery>,
+    InQuery(query): InQuery<OwnedQuery>,
 ) -> Listed<api::Device> {
     ops::admin::require_tenant(&broker, &tenant).await?;
-    let rows = devices::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
-    listed(
-        rows,
-        &query,
-        |device| device.id.to_string(),
-        |device| api::Device {
-            id: device.id,
-            user: device.user,
-            name: device.name,
-            platform: device.platform,
-            state: device.state.as_str().into(),
-            attested: device.attested,
-            enrolled_at: device.enrolled_at,
-        },
-    )
+    let (page, mut db) = (query.page(), broker.store.reader().await?);
+    let rows = devices::page(&mut db, &tenant, query.user.as_deref(), (&page.after, limit(&page)?)).await?;
+    listed(rows, &page, |device| device.id.to_string(), shown_device)
+}
+
+pub(super) fn shown_device(device: devices::Device) -> api::Device {
+    api::Device {
+        id: device.id,
+        user: device.user,
+        name: device.name,
+        platform: device.platform,
+        state: device.state.as_str().into(),
+        attested: device.attested,
+        enrolled_at: device.enrolled_at,
+    }
 }
 
 /// The tenant's records, without their ciphertexts.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/records", tag = "admin", security(("admin" = ["records:read"])), params(("tenant" = String, Path), PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/records", tag = "admin", security(("admin" = ["records:read"])), params(("tenant" = String, Path), OwnedQuery),
     responses((status = 200, body = Page<api::Record>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn records(
     State(broker): Shared,
     _: Admin,
     InPath(tenant): InPath<String>,
-    InQuery(query): InQuery<PageQuery>,
+    InQuery(query): InQuery<OwnedQuery>,
 ) -> Listed<api::Record> {
     ops::admin::require_tenant(&broker, &tenant).await?;
-    let mut db = broker.store.reader().await?;
-    let rows = records::page(&mut db, &tenant, &query.after, limit(&query)?).await?;
+    let (page, mut db) = (query.page(), broker.store.reader().await?);
+    let rows = records::page(&mut db, &tenant, query.user.as_deref(), (&page.after, limit(&page)?)).await?;
     let ids: Vec<Uuid> = rows.iter().map(|record| record.id).collect();
     let wraps = wraps::of_records(&mut db, &ids).await?;
-    let show = |record: records::RecordSummary| api::Record {
+    listed(rows, &page, |record| record.id.to_string(), |record| shown_record(record, &wraps))
+}
+
+pub(super) fn shown_record(record: records::RecordSummary, wraps: &[wraps::Wrap]) -> api::Record {
+    api::Record {
         keks: wraps.iter().filter(|wrap| wrap.record == record.id).map(|wrap| wrap.kek).collect(),
         id: record.id,
         user: record.user,
@@ -211,36 +215,44 @@ pub(super) async fn records(
         generation: record.generation,
         device: record.device,
         created_at: record.created_at,
-    };
-    listed(rows, &query, |record| record.id.to_string(), show)
+    }
 }
 
 /// The tenant's restores.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/restores", tag = "admin", security(("admin" = ["restores:read"])), params(("tenant" = String, Path), PageQuery),
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/restores", tag = "admin", security(("admin" = ["restores:read"])), params(("tenant" = String, Path), RestoresQuery),
     responses((status = 200, body = Page<api::Restore>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn restores(
     State(broker): Shared,
     _: Admin,
     InPath(tenant): InPath<String>,
-    InQuery(query): InQuery<PageQuery>,
+    InQuery(query): InQuery<RestoresQuery>,
 ) -> Listed<api::Restore> {
     ops::admin::require_tenant(&broker, &tenant).await?;
-    let rows = restores::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
-    listed(
-        rows,
-        &query,
-        |restore| restore.id.to_string(),
-        |restore| api::Restore {
-            id: restore.id,
-            user: restore.user,
-            device: restore.device,
-            records: restore.records,
-            reason: restore.reason,
-            state: restore.state.as_str().into(),
-            expires_at: restore.expires_at,
-            changed_at: restore.changed_at,
-        },
-    )
+    let (page, mut db) = (query.page(), broker.store.reader().await?);
+    let state = query.state.as_deref().map(str::parse).transpose();
+    let wanted = restores::Wanted {
+        user: query.user.as_deref(),
+        device: query.device,
+        state: state.map_err(|()| Error::Malformed("there is no such `state`"))?,
+        newest_first: query.newest_first,
+    };
+    let rows = restores::page(&mut db, &tenant, wanted, (&page.after, limit(&page)?)).await?;
+    listed(rows, &page, |restore| restore.id.to_string(), shown_restore)
+}
+
+pub(super) fn shown_restore(restore: restores::Restore) -> api::Restore {
+    api::Restore {
+        id: restore.id,
+        user: restore.user,
+        device: restore.device,
+        records: restore.records,
+        reason: restore.reason,
+        state: restore.state.as_str().into(),
+        approvals: restore.approvals,
+        not_before: restore.not_before,
+        expires_at: restore.expires_at,
+        changed_at: restore.changed_at,
+    }
 }
 
 /// Takes access away for good. When it answers, nothing of the target is released any more.

@@ -144,8 +144,9 @@ pub(super) async fn authorise(
 async fn identify(broker: &Broker, parts: &Parts) -> Result<AdminCaller, Error> {
     let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
-    let cookie = cookie(&parts.headers);
-    let proof = bearer.map(Proof::Bearer).or(cookie.map(Proof::Cookie));
+    let goes_on = parts.headers.contains_key("last-event-id");
+    let cookie = cookie(&parts.headers).map(if goes_on { Proof::Watching } else { Proof::Cookie });
+    let proof = bearer.map(Proof::Bearer).or(cookie);
     let caller = administrator(broker, proof, source(parts)?).await?;
     if let Hand::Person(person) = &caller.hand
         && parts.method != Method::GET

@@ -1,5 +1,6 @@
 //! HTTP: routes, parsing, problem documents. No decision is made here.
 
+mod activity;
 mod acts;
 mod admin;
 mod answers;
@@ -15,6 +16,7 @@ mod import;
 mod keks;
 mod listener;
 mod log;
+mod lookup;
 mod operations;
 mod people;
 mod problem;

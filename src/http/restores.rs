@@ -3,7 +3,9 @@
 use super::devices::require_empty;
 use super::request::{InPath, Signed, detached};
 use crate::broker::Broker;
+use crate::clock::hour_of;
 use crate::error::Error;
+use crate::latency::Operation;
 use crate::{caller, ops};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,6 +13,7 @@ use axum::{Json, response::IntoResponse};
 use protocol::encoding::from_json;
 use protocol::messages::{Acknowledge, OpenRestore, Problem, Release, Released, RestoreOpened, Veto};
 use std::sync::Arc;
+use std::time::Instant;
 use uuid::Uuid;
 
 /// Asks for records, sealed to a key made for this restore.
@@ -55,9 +58,13 @@ pub(super) async fn release(
     Signed(request): Signed,
 ) -> Result<Json<Released>, Error> {
     detached(async move {
+        let started = Instant::now();
         let (caller, payload) = caller::device(&broker, request).await?;
         let ask: Release = from_json(&payload)?;
-        Ok(Json(ops::restore::release(&broker, &caller, restore, &ask).await?))
+        let released = ops::restore::release(&broker, &caller, restore, &ask).await?;
+        let hour = hour_of(broker.clock.now());
+        broker.latencies.record(caller.tenant.as_str(), hour, Operation::Restore, started.elapsed());
+        Ok(Json(released))
     })
     .await
 }

@@ -5,8 +5,8 @@ use super::authorisation::{Routes, authorise};
 use super::operations::Health;
 use super::request::read;
 use super::{
-    acts, admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, operations, people,
-    records, restores, rewraps, sessions, sinks, veto,
+    activity, acts, admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, lookup,
+    operations, people, records, restores, rewraps, sessions, sinks, veto,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -25,8 +25,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 fn routes() -> OpenApiRouter<Arc<Broker>> {
+    let administrators = of_administrators().merge(of_people_who_administer());
+    of_devices_and_people().merge(administrators).merge(of_auditors_and_operators())
+}
+
+fn of_devices_and_people() -> OpenApiRouter<Arc<Broker>> {
     OpenApiRouter::new()
-        // devices
         .routes(routes!(operations::nonce))
         .routes(routes!(devices::enrol))
         .routes(routes!(devices::status))
@@ -37,9 +41,11 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(restores::release))
         .routes(routes!(restores::acknowledge))
         .routes(routes!(restores::veto))
-        // people, by a link
         .routes(routes!(veto::page, veto::stop))
-        // administrators
+}
+
+fn of_administrators() -> OpenApiRouter<Arc<Broker>> {
+    OpenApiRouter::new()
         .routes(routes!(admin::create_tenant, admin::tenants))
         .routes(routes!(keks::register, keks::list))
         .routes(routes!(keks::protect))
@@ -71,11 +77,21 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(admin::set_email))
         .routes(routes!(erasures::erase))
         .routes(routes!(admin::create_code))
+        .routes(routes!(lookup::user))
         .routes(routes!(admin::devices))
+        .routes(routes!(lookup::device))
         .routes(routes!(admin::records))
+        .routes(routes!(lookup::record))
         .routes(routes!(admin::restores))
+        .routes(routes!(lookup::restore))
+        .routes(routes!(lookup::search))
+        .routes(routes!(activity::hours))
+        .routes(routes!(activity::stream))
         .routes(routes!(admin::revoke))
-        // people who administer
+}
+
+fn of_people_who_administer() -> OpenApiRouter<Arc<Broker>> {
+    OpenApiRouter::new()
         .routes(routes!(sessions::begin_sign_in))
         .routes(routes!(sessions::finish_sign_in))
         .routes(routes!(sessions::begin_join))
@@ -96,14 +112,18 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(people::end_sessions))
         .routes(routes!(people::create_token, people::tokens))
         .routes(routes!(people::revoke_token))
-        // auditors
+}
+
+fn of_auditors_and_operators() -> OpenApiRouter<Arc<Broker>> {
+    OpenApiRouter::new()
         .routes(routes!(exports::export))
+        .routes(routes!(log::standing))
         .routes(routes!(log::events))
+        .routes(routes!(log::event))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::witnessed))
         .routes(routes!(log::thaw))
         .routes(routes!(log::tile))
-        // operators
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))

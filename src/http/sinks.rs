@@ -152,7 +152,11 @@ pub(super) async fn dead_letters(
 }
 
 /// One of the two ways to name a place, or neither.
-fn position(index: Option<u64>, time: Option<Timestamp>, both: &'static str) -> Result<Option<Place>, Error> {
+pub(super) fn position(
+    index: Option<u64>,
+    time: Option<Timestamp>,
+    both: &'static str,
+) -> Result<Option<Place>, Error> {
     match (index, time) {
         (Some(_), Some(_)) => Err(Error::Malformed(both)),
         (index, time) => Ok(index.map(Place::Index).or(time.map(Place::Time))),

@@ -6,8 +6,10 @@ use crate::caller::AdminCaller;
 use crate::commit::Rare;
 use crate::error::Error;
 use crate::keys::{KeyError, Keys};
+use crate::store::cosignatures::{self, Cosignature};
+use crate::store::frozen_logs::{self, FrozenLog};
 use crate::store::log::{self, Head, Leaf};
-use crate::store::{Connection, Store, StoreError, cosignatures, subjects};
+use crate::store::{Connection, Store, StoreError, subjects};
 use audit::Hash;
 use audit::event::{Event, Kind, Outcome};
 use audit::receipt::Receipt;
@@ -132,13 +134,7 @@ pub struct Entry {
     pub erased: Option<Uuid>,
 }
 
-/// At most [`PAGE`] events from `from` on, with their disclosures where the person was not erased.
-pub async fn events(broker: &Broker, tenant: &str, from: u64) -> Result<Vec<Entry>, Error> {
-    head(&mut *broker.store.reader().await?, tenant).await?;
-    events_in(&broker.keys, &broker.store, tenant, from).await
-}
-
-/// The same of a log that is there, by readers of `store`.
+/// At most [`PAGE`] events from `from` on, by readers of `store`, with their disclosures where the person was not erased.
 pub async fn events_in(keys: &Keys, store: &Store, tenant: &str, from: u64) -> Result<Vec<Entry>, Error> {
     let leaves = log::leaves(&mut *store.reader().await?, tenant, from, from.saturating_add(PAGE)).await?;
     let mut entries = Vec::with_capacity(leaves.len());
@@ -159,4 +155,42 @@ pub async fn open(keys: &Keys, store: &Store, leaf: Leaf) -> Result<Entry, Error
         Err(error) => return Err(error.into()),
     };
     Ok(Entry { index: leaf.index, leaf: leaf.text, disclosures, erased: subjects::erasure(&leaf.subject) })
+}
+
+/// How a tenant's log stands.
+#[derive(Debug)]
+pub struct Standing {
+    /// Its name.
+    pub origin: String,
+    /// The key that its checkpoints are verified with.
+    pub vkey: String,
+    /// Its newest head.
+    pub head: Head,
+    /// Why it takes no event, where it is frozen.
+    pub frozen: Option<FrozenLog>,
+    /// The newest cosignature of each witness.
+    pub cosignatures: Vec<Cosignature>,
+}
+
+/// How the log stands.
+pub async fn standing(broker: &Broker, tenant: &str) -> Result<Standing, Error> {
+    let mut db = broker.store.reader().await?;
+    let head = head(&mut db, tenant).await?;
+    let frozen = frozen_logs::all(&mut db).await?.into_iter().find(|frozen| frozen.tenant == tenant);
+    let cosignatures = cosignatures::of_tenant(&mut db, tenant).await?;
+    drop(db);
+    let vkey = broker.keys.of_tenant(tenant).await?.log.vkey();
+    Ok(Standing { origin: broker.keys.origin(tenant)?.to_string(), vkey, head, frozen, cosignatures })
+}
+
+/// One event, with its receipt (C2SP tlog-proof) under the newest checkpoint.
+pub async fn event(broker: &Broker, tenant: &str, index: u64) -> Result<(Entry, String), Error> {
+    let mut db = broker.store.reader().await?;
+    if index >= head(&mut db, tenant).await?.size {
+        return Err(Error::NotFound);
+    }
+    let leaf = log::leaves(&mut db, tenant, index, index + 1).await?.pop().ok_or_else(corrupt)?;
+    drop(db);
+    let (receipt, _) = receipt(broker, tenant, index).await?;
+    Ok((open(&broker.keys, &broker.store, leaf).await?, receipt))
 }

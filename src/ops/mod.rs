@@ -1,14 +1,17 @@
 //! One file per verb: the story of each, in order.
 
+pub mod activity;
 pub mod admin;
 pub mod drill;
 pub mod enrol;
 pub mod erase;
+pub mod events;
 pub mod evidence;
 pub mod findings;
 pub mod import;
 pub mod keks;
 pub mod log;
+pub mod lookup;
 pub mod people;
 pub mod place;
 pub mod read;

@@ -1,7 +1,7 @@
 //! What time does: restores run out, interrupted releases are given back, logs prove that they are alive.
 
 use crate::broker::Broker;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, hour_of};
 use crate::commit::{Change, CommitError, Proposal, Upkeep};
 use crate::error::{Error, Refusal};
 use crate::nonce::LIFETIME;
@@ -16,6 +16,8 @@ use notices::Notice;
 const RELEASE_DEAD_AFTER: i64 = 60_000;
 /// A log that says nothing for this long says that it is alive, in milliseconds.
 const HEARTBEAT: i64 = 15 * 60 * 1_000;
+/// How many events there were is known for this long, in hours.
+const COUNTS_KEPT: i64 = 31 * 24;
 /// An ingress key is handed out for this long, in milliseconds.
 const INGRESS_LIFETIME: i64 = 30 * 24 * 3_600 * 1_000;
 
@@ -35,6 +37,7 @@ pub async fn sweep(broker: &Broker) -> Result<(), Error> {
         }
     }
     forget_nonces(broker).await?;
+    broker.committer.upkeep(Upkeep::ForgetCounts(hour_of(now) - COUNTS_KEPT)).await?;
     broker.limits.forget_idle();
     keep_logs_alive(broker, now).await
 }

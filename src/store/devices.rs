@@ -93,15 +93,18 @@ pub(crate) async fn is_key_known(db: &mut Connection, tenant: &str, thumbprint: 
     Ok(sqlx::query(sql).bind(tenant).bind(&thumbprint[..]).fetch_optional(db).await?.is_some())
 }
 
+/// The tenant's devices after `after`, by id; only those of `user` where there is one.
 pub(crate) async fn page(
     db: &mut Connection,
     tenant: &str,
-    after: &str,
-    limit: i64,
+    user: Option<&str>,
+    (after, limit): (&str, i64),
 ) -> Result<Vec<Device>, StoreError> {
-    let sql = "SELECT id, tenant, user_id, name, platform, jwk, thumbprint, state, attested, enrolled_at FROM devices
-               WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
-    sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
+    let of_user = user.map_or("", |_| "AND user_id = ?");
+    let sql = format!("SELECT {COLUMNS} FROM devices WHERE tenant = ? {of_user} AND id > ? ORDER BY id LIMIT ?");
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant);
+    let query = user.into_iter().fold(query, |query, user| query.bind(user));
+    query.bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
 }
 
 pub(crate) async fn insert(db: &mut Connection, device: &Device) -> Result<(), StoreError> {

@@ -3,6 +3,8 @@
 use super::{Connection, StoreError, column, hash32, placeholders, unsigned};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
+use std::ops::Range;
+use uuid::Uuid;
 
 /// One leaf of a tenant's tree, with what it withholds, sealed.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Leaf {
     pub subject: String,
     /// The event's id; bound into the sealed disclosures.
     pub jti: String,
+    /// What joins it with others.
+    pub correlation: Option<Uuid>,
     /// The disclosures, sealed.
     pub disclosures: Vec<u8>,
 }
@@ -59,13 +63,17 @@ fn read_leaf(row: &AnyRow) -> Result<Leaf, StoreError> {
         text: column(row, "leaf")?,
         subject: column(row, "subject")?,
         jti: column(row, "jti")?,
+        correlation: column::<Option<String>>(row, "cor")?
+            .map(|id| id.parse())
+            .transpose()
+            .map_err(|_| StoreError::Corrupt { column: "cor" })?,
         disclosures: column(row, "disclosures")?,
     })
 }
 
 /// Leaves `from..to` in order.
 pub(crate) async fn leaves(db: &mut Connection, tenant: &str, from: u64, to: u64) -> Result<Vec<Leaf>, StoreError> {
-    let sql = "SELECT tenant, leaf_index, kind, leaf, subject, jti, disclosures FROM leaves
+    let sql = "SELECT tenant, leaf_index, kind, leaf, subject, jti, cor, disclosures FROM leaves
                WHERE tenant = $1 AND leaf_index >= $2 AND leaf_index < $3 ORDER BY leaf_index";
     let query = sqlx::query(sql).bind(tenant).bind(from.cast_signed()).bind(to.cast_signed());
     query.fetch_all(db).await?.iter().map(read_leaf).collect()
@@ -78,16 +86,33 @@ pub(crate) async fn findings(
     from: u64,
     limit: i64,
 ) -> Result<Vec<Leaf>, StoreError> {
-    let sql = "SELECT tenant, leaf_index, kind, leaf, subject, jti, disclosures FROM leaves
+    let sql = "SELECT tenant, leaf_index, kind, leaf, subject, jti, cor, disclosures FROM leaves
                WHERE tenant = $1 AND leaf_index >= $2 AND kind = 'finding.raised' ORDER BY leaf_index LIMIT $3";
     let query = sqlx::query(sql).bind(tenant).bind(from.cast_signed()).bind(limit);
     query.fetch_all(db).await?.iter().map(read_leaf).collect()
 }
 
+/// At most `limit` leaves of `range` that `correlation` joins, from its beginning or from its end on.
+pub(crate) async fn correlated(
+    db: &mut Connection,
+    (tenant, correlation): (&str, Uuid),
+    range: Range<u64>,
+    (newest_first, limit): (bool, i64),
+) -> Result<Vec<Leaf>, StoreError> {
+    let order = if newest_first { "DESC" } else { "ASC" };
+    let sql = format!(
+        "SELECT tenant, leaf_index, kind, leaf, subject, jti, cor, disclosures FROM leaves
+         WHERE tenant = $1 AND cor = $2 AND leaf_index >= $3 AND leaf_index < $4 ORDER BY leaf_index {order} LIMIT $5"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant).bind(correlation.to_string());
+    let query = query.bind(range.start.cast_signed()).bind(range.end.cast_signed()).bind(limit);
+    query.fetch_all(db).await?.iter().map(read_leaf).collect()
+}
+
 pub(crate) async fn insert_leaves(db: &mut Connection, leaves: &[Leaf]) -> Result<(), StoreError> {
     let sql = format!(
-        "INSERT INTO leaves (tenant, leaf_index, kind, leaf, subject, jti, disclosures) VALUES {}",
-        placeholders(leaves.len(), 7)
+        "INSERT INTO leaves (tenant, leaf_index, kind, leaf, subject, jti, cor, disclosures) VALUES {}",
+        placeholders(leaves.len(), 8)
     );
     let query = leaves.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, leaf| {
         query
@@ -97,6 +122,7 @@ pub(crate) async fn insert_leaves(db: &mut Connection, leaves: &[Leaf]) -> Resul
             .bind(&leaf.text)
             .bind(&leaf.subject)
             .bind(&leaf.jti)
+            .bind(leaf.correlation.map(|id| id.to_string()))
             .bind(&leaf.disclosures[..])
     });
     query.execute(db).await?;

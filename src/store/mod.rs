@@ -8,6 +8,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod destructions;
 pub(crate) mod devices;
 pub(crate) mod enrolment_codes;
+pub(crate) mod event_counts;
 pub(crate) mod frozen_logs;
 pub(crate) mod keks;
 pub(crate) mod log;

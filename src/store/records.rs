@@ -252,16 +252,21 @@ pub(crate) async fn of_user(db: &mut Connection, tenant: &str, user: &str) -> Re
     sqlx::query(sql).bind(tenant).bind(user).fetch_all(db).await?.iter().map(read_summary).collect()
 }
 
-/// The records of a tenant after `after`, by id.
+/// The records of a tenant after `after`, by id; only those of `user` where there is one.
 pub(crate) async fn page(
     db: &mut Connection,
     tenant: &str,
-    after: &str,
-    limit: i64,
+    user: Option<&str>,
+    (after, limit): (&str, i64),
 ) -> Result<Vec<RecordSummary>, StoreError> {
-    let sql = "SELECT id, user_id, kind, generation, device, suite, created_at FROM records
-               WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
-    sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read_summary).collect()
+    let of_user = user.map_or("", |_| "AND user_id = ?");
+    let sql = format!(
+        "SELECT id, user_id, kind, generation, device, suite, created_at FROM records
+         WHERE tenant = ? {of_user} AND id > ? ORDER BY id LIMIT ?"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant);
+    let query = user.into_iter().fold(query, |query, user| query.bind(user));
+    query.bind(after).bind(limit).fetch_all(db).await?.iter().map(read_summary).collect()
 }
 
 pub(crate) async fn insert_all(db: &mut Connection, records: &[Record]) -> Result<(), StoreError> {

@@ -134,14 +134,37 @@ pub(crate) async fn open_of_user(
     query.fetch_all(db).await?.iter().map(read).collect()
 }
 
+/// Which of a tenant's restores to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Only this user's.
+    pub user: Option<&'a str>,
+    /// Only this device's.
+    pub device: Option<Uuid>,
+    /// Only those that stand here.
+    pub state: Option<RestoreState>,
+    /// Backwards from the newest: ids grow with time.
+    pub newest_first: bool,
+}
+
+/// The tenant's restores that are wanted, after the one with the id `after` where it is not empty.
 pub(crate) async fn page(
     db: &mut Connection,
     tenant: &str,
-    after: &str,
-    limit: i64,
+    wanted: Wanted<'_>,
+    (after, limit): (&str, i64),
 ) -> Result<Vec<Restore>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM restores WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3");
-    sqlx::query(AssertSqlSafe(sql)).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
+    let (user, device) = (wanted.user.map(str::to_owned), wanted.device.map(|device| device.to_string()));
+    let state = wanted.state.map(|state| state.as_str().to_owned());
+    let (beyond, order) = if wanted.newest_first { ("id < ?", "DESC") } else { ("id > ?", "ASC") };
+    let after = Some(after.to_owned()).filter(|after| !after.is_empty());
+    let filters = [("user_id = ?", user), ("device = ?", device), ("state = ?", state), (beyond, after)];
+    let filters: Vec<_> = filters.into_iter().filter_map(|(sql, value)| Some((sql, value?))).collect();
+    let conditions: String = filters.iter().map(|(sql, _)| format!(" AND {sql}")).collect();
+    let sql = format!("SELECT {COLUMNS} FROM restores WHERE tenant = ?{conditions} ORDER BY id {order} LIMIT ?");
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant);
+    let query = filters.into_iter().fold(query, |query, (_, value)| query.bind(value));
+    query.bind(limit).fetch_all(db).await?.iter().map(read).collect()
 }
 
 /// Restores in `state` whose time ran out before `now`.

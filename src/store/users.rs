@@ -43,6 +43,18 @@ pub(crate) async fn page(db: &mut Connection, tenant: &str, after: &str, limit: 
     sqlx::query(sql).bind(tenant).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
 }
 
+/// The tenant's users whose ids begin so.
+pub(crate) async fn beginning_with(
+    db: &mut Connection,
+    tenant: &str,
+    prefix: &str,
+    limit: i64,
+) -> Result<Vec<User>, StoreError> {
+    let sql = "SELECT tenant, id, state, email, created_at FROM users
+               WHERE tenant = $1 AND id >= $2 AND substr(id, 1, length($2)) = $2 ORDER BY id LIMIT $3";
+    sqlx::query(sql).bind(tenant).bind(prefix).bind(limit).fetch_all(db).await?.iter().map(read).collect()
+}
+
 pub(crate) async fn insert(db: &mut Connection, user: &User) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO users (tenant, id, state, email, created_at) VALUES ($1,$2,$3,$4,$5)")
         .bind(&user.tenant)

@@ -38,7 +38,7 @@ async fn judge(browser: &Browser, page: &Page<'_>, look: Look) {
     let loaded = browser.loaded().await;
     let weight: u64 = loaded.iter().map(|loaded| loaded.bytes).sum();
     assert!(weight < PAGE_BUDGET, "{name} weighs {weight} bytes: {loaded:#?}");
-    assert!(!browser.is_too_wide().await, "{name} is too wide ({look:?})");
+    assert!(!browser.is_too_wide().await, "{name} is too wide ({look:?}): {}", sticking_out(browser).await);
     let violations = browser.axe().await;
     assert!(violations.is_empty(), "{name} ({look:?}): {violations:#?}");
     let status = "return performance.getEntriesByType('navigation')[0].responseStatus";
@@ -47,6 +47,14 @@ async fn judge(browser: &Browser, page: &Page<'_>, look: Look) {
     // The browser complains of a page that is an error, whatever it says.
     complaints.retain(|one| one.source != "network" || page.status < 400 || !one.message.starts_with(&page.url));
     assert!(complaints.is_empty(), "{name} ({look:?}): {complaints:#?}");
+}
+
+/// The elements that are wider than the window.
+async fn sticking_out(browser: &Browser) -> serde_json::Value {
+    let out = "const width = document.documentElement.clientWidth;
+        return [...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > width)
+            .map(one => one.outerHTML.slice(0, 80))";
+    browser.run(out, json!([])).await
 }
 
 /// What the page says has to come from the server.
@@ -64,6 +72,6 @@ async fn is_there_without_script(browser: &Browser, page: &Page<'_>) {
 fn keep(page: &Page<'_>, look: Look, picture: &[u8]) {
     assert!(picture.len() < PICTURE_BUDGET, "the picture of {} ({look:?}) has {} bytes", page.name, picture.len());
     if let Some(folder) = env::var_os("KEYFOLD_PICTURES") {
-        fs::write(PathBuf::from(folder).join(format!("{}-{}.png", page.name, look.as_str())), picture).unwrap();
+        fs::write(PathBuf::from(folder).join(format!("{}-{}.webp", page.name, look.as_str())), picture).unwrap();
     }
 }

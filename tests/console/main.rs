@@ -5,5 +5,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod attacks;
 mod gallery;
+mod pages;
+mod sample;
+mod story;
 mod veto;
+mod visitor;

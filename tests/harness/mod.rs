@@ -21,7 +21,7 @@ use sqlx::{Connection, Row};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -90,7 +90,8 @@ impl Broker {
         let config = self.path("keyfold.toml");
         words.extend([KEYFOLD, "serve", "--json-logs", "--config", config.to_str().unwrap()]);
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).stdout(Stdio::null()).stderr(log);
+        let out = fs::File::create(self.path("out")).unwrap();
+        command.args(&words[1..]).stdout(out).stderr(log);
         self.process = Some(command.spawn().unwrap());
     }
 

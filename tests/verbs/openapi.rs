@@ -61,11 +61,14 @@ async fn every_answer_is_in_the_document() {
     let nobody = findings(&broker, &device, &[], &[]);
     assert!(nobody.is_empty(), "{nobody}");
     let token = format!("Authorization: Bearer {}", broker.token());
+    // The tool reads a body to its end before it judges, and a stream has none for a minute; `lookup.rs` reads it.
+    let as_admin = ["--header", &token, "--exclude-operation-id", "log_stream"];
     // Revocations first would leave nothing to ask about.
-    let admin = findings(&broker, &device, &known, &["--header", &token, "--exclude-operation-id", "admin_revoke"]);
+    let but_revocations = [&as_admin[..], &["--exclude-operation-id", "admin_revoke"]].concat();
+    let admin = findings(&broker, &device, &known, &but_revocations);
     assert!(admin.is_empty(), "{admin}");
     assert!(signed_reads(&broker).await > 20, "what was sent for the device was signed as it must be");
-    let admin = findings(&broker, &device, &known[..1], &["--header", &token]);
+    let admin = findings(&broker, &device, &known[..1], &as_admin);
     assert!(admin.is_empty(), "{admin}");
 }
 

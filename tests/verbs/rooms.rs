@@ -12,12 +12,33 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 24] = [
-    ("http", &["cli"]),
-    ("ops", &["cli", "http", "api"]),
-    ("delivery", &["cli", "http", "api"]),
-    ("cosigning", &["cli", "http", "api", "delivery"]),
-    ("sending", &["cli", "http", "api", "ops", "delivery"]),
+const FORBIDDEN: [(&str, &[&str]); 26] = [
+    (
+        "console",
+        &[
+            "cli",
+            "http",
+            "ops",
+            "commit",
+            "store",
+            "broker",
+            "caller",
+            "config",
+            "keys",
+            "kms",
+            "limits",
+            "nonce",
+            "feeds",
+            "delivery",
+            "cosigning",
+            "sending",
+        ],
+    ),
+    ("http", &["cli", "console"]),
+    ("ops", &["cli", "console", "http", "api"]),
+    ("delivery", &["cli", "console", "http", "api"]),
+    ("cosigning", &["cli", "console", "http", "api", "delivery"]),
+    ("sending", &["cli", "console", "http", "api", "ops", "delivery"]),
     ("commit", &["cli", "http", "api", "ops", "caller", "broker", "config", "kms", "limits", "nonce", "delivery"]),
     (
         "store",
@@ -34,6 +55,7 @@ const FORBIDDEN: [(&str, &[&str]); 24] = [
     ("health", UPPER),
     ("keys", UPPER),
     ("kms", UPPER),
+    ("latency", UPPER),
     ("limits", UPPER),
     ("niced", UPPER),
     ("nonce", UPPER),
@@ -41,7 +63,7 @@ const FORBIDDEN: [(&str, &[&str]); 24] = [
     ("quorum", UPPER),
     ("reserved", UPPER),
 ];
-const UPPER: &[&str] = &["cli", "http", "ops", "delivery", "cosigning", "sending"];
+const UPPER: &[&str] = &["cli", "console", "http", "ops", "delivery", "cosigning", "sending"];
 
 /// Crates that only some modules of the broker may name.
 const CONFINED: [(&str, &[&str]); 7] = [

@@ -38,7 +38,9 @@ pub(super) async fn export(
     let mut exporter = Exporter::create(out, verifier)?;
     let mut next = 0;
     while next < size {
-        let page: Events = client.get(&format!("{tenant}/events"), &EventsQuery { from: next }).await?;
+        let page: Events = client
+            .get(&format!("{tenant}/events"), &EventsQuery { from: Some(next), ..EventsQuery::default() })
+            .await?;
         if page.events.is_empty() {
             return Err(format!("the broker has no event {next}, though its checkpoint says so").into());
         }

@@ -159,7 +159,7 @@ impl Job {
         match self.stage {
             Stage::Rewrap => Ok(wraps::stale(&mut db, &self.tenant, &wanted, (&self.after, PAGE)).await?),
             Stage::Verify => {
-                let page = records::page(&mut db, &self.tenant, &self.after, PAGE).await?;
+                let page = records::page(&mut db, &self.tenant, None, (&self.after, PAGE)).await?;
                 Ok(page.iter().map(|record| record.id).collect())
             }
         }

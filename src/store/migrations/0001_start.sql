@@ -147,7 +147,7 @@ CREATE TABLE restores (
   changed_at       BIGINT NOT NULL
 );
 CREATE INDEX restores_of_tenant ON restores (tenant, id);
-CREATE INDEX restores_of_user ON restores (tenant, user_id, state);
+CREATE INDEX restores_of_user ON restores (tenant, user_id, id);
 CREATE UNIQUE INDEX restores_of_veto ON restores (veto_hash) WHERE veto_hash IS NOT NULL;
 CREATE INDEX restores_in_state ON restores (state, changed_at);
 CREATE INDEX restores_in_flight ON restores (changed_at) WHERE flight IS NOT NULL;
@@ -193,9 +193,21 @@ CREATE TABLE leaves (
   leaf             TEXT   NOT NULL,
   subject          TEXT   NOT NULL,
   jti              TEXT   NOT NULL,
+  cor              TEXT,
   disclosures      BLOB   NOT NULL,
   PRIMARY KEY (tenant, leaf_index)
 );
+CREATE INDEX leaves_of_cor ON leaves (tenant, cor, leaf_index) WHERE cor IS NOT NULL;
+
+-- How many events of each kind a tenant's log took in each hour, counted since 1970.
+CREATE TABLE event_counts (
+  tenant           TEXT   NOT NULL,
+  hour             BIGINT NOT NULL,
+  kind             TEXT   NOT NULL,
+  events           BIGINT NOT NULL,
+  PRIMARY KEY (tenant, hour, kind)
+);
+CREATE INDEX event_counts_by_age ON event_counts (hour);
 
 CREATE INDEX findings ON leaves (tenant, leaf_index) WHERE kind = 'finding.raised';
 

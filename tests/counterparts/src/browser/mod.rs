@@ -126,10 +126,10 @@ impl Browser {
         self.session.delete("/cookie").await;
     }
 
-    /// What the window shows, as PNG.
+    /// What the window shows, as WebP.
     pub async fn screenshot(&self) -> Vec<u8> {
-        let taken = self.session.get("/screenshot").await;
-        STANDARD.decode(taken.as_str().unwrap_or_default()).expect("a screenshot is base64")
+        let taken = self.devtools("Page.captureScreenshot", json!({"format": "webp", "quality": 70})).await;
+        STANDARD.decode(taken["data"].as_str().unwrap_or_default()).expect("a screenshot is base64")
     }
 
     /// A command of the Chrome DevTools Protocol.

@@ -1,0 +1,35 @@
+//! The pages before there is a session. They ask the API for nothing: their script does.
+
+use super::assets::href;
+use super::frame::{Answer, page};
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "enter.html")]
+struct Entrance {
+    title: &'static str,
+    text: &'static str,
+    way: &'static str,
+    joins: bool,
+    stylesheet: &'static str,
+    icon: &'static str,
+    script: &'static str,
+}
+
+impl Entrance {
+    fn new(title: &'static str, text: &'static str, way: &'static str) -> Self {
+        let (stylesheet, icon, script) = (href("console.css"), href("icon.svg"), href("enter.js"));
+        Self { title, text, way, joins: way == "join", stylesheet, icon, script }
+    }
+}
+
+/// `/console/sign-in`
+pub(super) async fn sign_in() -> Answer {
+    page(&Entrance::new("Sign in", "Your browser asks for the passkey that you joined with.", "sign-in"))
+}
+
+/// `/console/join`
+pub(super) async fn join() -> Answer {
+    let text = "You were invited to administer. Your browser makes a passkey; the link is used up then.";
+    page(&Entrance::new("Join", text, "join"))
+}
