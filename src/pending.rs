@@ -2,6 +2,8 @@
 //! restart costs a second try.
 
 use crate::clock::Timestamp;
+use crate::roster::Admin;
+use identity::passkey::Registration;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
@@ -10,6 +12,26 @@ use uuid::Uuid;
 pub const LIFETIME: i64 = 5 * 60 * 1_000;
 /// Most that waits at a time; then the oldest goes.
 const MOST: usize = 10_000;
+
+/// A passkey that a browser was asked to make.
+#[derive(Debug)]
+pub struct Joining {
+    /// For whom.
+    pub admin: Admin,
+    /// What the browser's answer is held against.
+    pub registration: Registration,
+}
+
+/// An act that waits for its signature.
+#[derive(Debug)]
+pub struct PendingAct {
+    /// Whose session may sign it.
+    pub session: Uuid,
+    /// Hash of the request that will be made.
+    pub request: [u8; 32],
+    /// What has to be signed.
+    pub challenge: [u8; 32],
+}
 
 /// Things under ids that nobody can guess; each is taken once.
 #[derive(Debug)]

@@ -6,10 +6,12 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::keys::{KeyError, Keys};
 use crate::store::{Connection, admins, tokens};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use identity::passkey::Passkey;
 use policies::admin::{Act, Role};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 /// Where those administer who do so everywhere. A tenant of its own, whose log says who was appointed.
@@ -105,6 +107,33 @@ impl Admin {
             invitation: self.invitation.as_ref().map(|invitation| invitation.hash),
             sealed: keys.seal_document((ADMINS, &place(self.id, self.version)), &to_json(self)),
         }
+    }
+}
+
+/// The link for the first person who administers, as the SHA-256 of what it carries. Good once.
+#[derive(Debug, Default)]
+pub struct Bootstrap(Mutex<Option<[u8; 32]>>);
+
+impl Bootstrap {
+    /// The one before is none any more.
+    pub fn set(&self, hash: [u8; 32]) {
+        *self.lock() = Some(hash);
+    }
+
+    /// Whether that is it.
+    #[must_use]
+    pub fn is(&self, hash: &[u8; 32]) -> bool {
+        self.lock().is_some_and(|own| verify_slices_are_equal(&own, hash).is_ok())
+    }
+
+    /// Nobody takes it twice.
+    #[must_use]
+    pub fn take(&self, hash: &[u8; 32]) -> bool {
+        self.lock().take_if(|own| own == hash).is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<[u8; 32]>> {
+        self.0.lock().expect("invariant: nothing panics while holding this lock")
     }
 }
 

@@ -19,10 +19,11 @@ use crate::latency::Latencies;
 use crate::limits::Limits;
 use crate::niced;
 use crate::nonce::Nonces;
-use crate::ops::people::join::Bootstrap;
+use crate::ops::people::join;
 use crate::ops::{erase, findings, keks, rewrap, sweep};
 use crate::pending::Pending;
 use crate::reserved::Reserved;
+use crate::roster::Bootstrap;
 use crate::sending;
 use crate::sessions::Sessions;
 use crate::store::{Store, log};
@@ -135,10 +136,10 @@ async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Fail
     Ok(())
 }
 
-/// Prints the link for the first person who administers, while fewer than two can sign in. Not into the journal: who reads that
-/// must not become owner.
+/// Prints the link for the first person who administers, while fewer than two can sign in. On stdout: the journal, which
+/// goes to collectors, must appoint nobody.
 async fn invite_the_first(broker: &Broker) -> Result<(), Failure> {
-    if let Some(invitation) = broker.bootstrap.open(broker).await? {
+    if let Some(invitation) = join::bootstrap(broker).await? {
         println!("first administrator: {}/console/join#{invitation}", broker.public_url);
     }
     Ok(())

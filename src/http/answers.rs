@@ -1,6 +1,7 @@
 //! Which problems each route may answer, for the OpenAPI document. What is a route's own is listed here; the rest follows
 //! from what the route takes. Statuses and titles come from the one map of errors.
 
+use super::authorisation::Demand;
 use super::problem::describe;
 use crate::commit::CommitError;
 use crate::error::{Error, Refusal};
@@ -16,9 +17,10 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 /// The refusals that are a route's own, by the id of its operation.
 const OWN: &[(&str, &[Refusal])] = {
     use Refusal::{
-        CodeInvalid, CountChanged, DestructionOver, DeviceKnown, ImportUnsupported, KekInactive, KekMissing,
-        KekNotDisabled, KekReserved, KekTaken, LogNotFrozen, MaterialInvalid, NothingToRotate, PolicyChanged,
-        PolicyDenied, ProtectionChanged, ProviderReserved, RecordShredded, RecordTaken, RecordUnknown,
+        AdminChanged, CeremonyOver, CodeInvalid, CountChanged, DestructionOver, DeviceKnown, ImportUnsupported,
+        InvitationInvalid, KekInactive, KekMissing, KekNotDisabled, KekReserved, KekTaken, LastOwner, LastPasskey,
+        LogNotFrozen, MaterialInvalid, NotAllowed, NothingToRotate, PasskeyCloned, PasskeyRefused, PersonNeeded,
+        PolicyChanged, PolicyDenied, ProtectionChanged, ProviderReserved, RecordShredded, RecordTaken, RecordUnknown,
         RestoreInProgress, RestoreNotReleased, RestoreOver, RestorePending, RestoreReleased, RestoreUnknown,
         RewrapOpen, RewrapOver, SealedInvalid, SecondAdministratorNeeded, SinkRunning, StaleGeneration, StaleIngress,
         SubjectErased, Taken, TranscriptMismatch, Unknown, UserInactive, UserNotRevoked,
@@ -47,6 +49,11 @@ const OWN: &[(&str, &[Refusal])] = {
         ("admin_step", &[RewrapOver, KekMissing, Unknown]),
         ("devices_enrol", &[CodeInvalid, DeviceKnown, PolicyDenied]),
         ("log_thaw", &[LogNotFrozen]),
+        ("people_appoint", &[Taken]),
+        ("people_assign_roles", &[LastOwner, AdminChanged]),
+        ("people_invite_again", &[LastOwner, AdminChanged]),
+        ("people_revoke_admin", &[LastOwner, AdminChanged]),
+        ("people_revoke_token", &[Unknown]),
         (
             "records_wrap",
             &[
@@ -78,8 +85,22 @@ const OWN: &[(&str, &[Refusal])] = {
         ),
         ("restores_status", &[RestoreUnknown]),
         ("restores_veto", &[RestoreUnknown, RestoreReleased, RestoreOver]),
+        ("sessions_begin_act", &[PersonNeeded, NotAllowed]),
+        ("sessions_begin_join", &[InvitationInvalid]),
+        ("sessions_begin_passkey", &[PersonNeeded, PasskeyRefused]),
+        ("sessions_end_session", &[PersonNeeded]),
+        ("sessions_finish_join", &[InvitationInvalid, CeremonyOver, PasskeyRefused, AdminChanged, Taken]),
+        ("sessions_finish_passkey", &[PersonNeeded, CeremonyOver, PasskeyRefused, AdminChanged]),
+        ("sessions_finish_sign_in", &[PasskeyCloned]),
+        ("sessions_remove_passkey", &[PersonNeeded, LastPasskey, AdminChanged]),
+        ("sessions_session", &[PersonNeeded]),
+        ("sessions_sessions", &[PersonNeeded]),
+        ("sessions_sign_out", &[PersonNeeded]),
     ]
 };
+
+/// The operation whose body names the path of another.
+const NAMES_A_PATH: &str = "sessions_begin_act";
 
 /// The operations that wait for the customer's KMS or HSM.
 const ASK_A_PROVIDER: &[&str] =
@@ -122,6 +143,9 @@ fn errors((method, path): (&str, &str), operation: &Operation) -> Vec<Error> {
     if !is_open && method == "post" {
         errors.extend([Error::Interrupted, CommitError::LogFrozen { tenant: String::new() }.into()]);
     }
+    if operation.security.is_some() {
+        errors.extend(of_demand(method, operation).into_iter().map(Error::Refused));
+    }
     if !is_open && method == "post" && path.contains("{tenant}") {
         errors.push(Refusal::TenantInactive.into());
     }
@@ -146,6 +170,21 @@ fn errors((method, path): (&str, &str), operation: &Operation) -> Vec<Error> {
     errors
 }
 
+/// How an administrator may be wrong to ask at all.
+fn of_demand(method: &str, operation: &Operation) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    if method == "post" {
+        refusals.push(Refusal::CrossSite);
+    }
+    if let Some(Demand::May(act)) = Demand::of(operation) {
+        refusals.push(Refusal::NotAllowed);
+        if act.needs_passkey() {
+            refusals.extend([Refusal::PasskeyNeeded, Refusal::PasskeyCloned]);
+        }
+    }
+    refusals
+}
+
 /// What is wrong with what was sent, or with where it was sent to.
 fn of_input(operation: &Operation) -> Vec<Error> {
     let has = |place: ParameterIn| {
@@ -153,7 +192,7 @@ fn of_input(operation: &Operation) -> Vec<Error> {
         operation.parameters.iter().flatten().any(is_there)
     };
     let mut errors = Vec::new();
-    if has(ParameterIn::Path) {
+    if has(ParameterIn::Path) || operation.operation_id.as_deref() == Some(NAMES_A_PATH) {
         errors.push(Error::NotFound);
     }
     if has(ParameterIn::Query) {

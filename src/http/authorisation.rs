@@ -20,6 +20,7 @@ use policies::admin::Act;
 use std::collections::HashMap;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::Operation;
 use uuid::Uuid;
 
 /// Which act this request was signed as.
@@ -50,7 +51,7 @@ pub(super) struct Route {
     pub(super) summary: String,
 }
 
-/// Every administrators' route, by method and path.
+/// Every route for administrators and auditors, by method and path.
 #[derive(Debug)]
 pub(super) struct Routes(HashMap<(String, String), Route>);
 
@@ -59,13 +60,16 @@ impl Routes {
     /// When an operation declares none, or no act: a test builds this.
     pub(super) fn of(document: &OpenApi) -> Self {
         let mut routes = HashMap::new();
-        for (path, item) in document.paths.paths.iter().filter(|(path, _)| path.starts_with(ADMIN)) {
+        for (path, item) in &document.paths.paths {
             for (method, operation) in [("GET", &item.get), ("POST", &item.post)] {
                 let Some(operation) = operation else { continue };
-                let security = serde_json::to_value(&operation.security).unwrap_or_default();
-                let demand = demand(&security).expect("invariant: every administrators' route declares what it needs");
+                if operation.security.is_none() && !path.starts_with(ADMIN) {
+                    continue; // It is for devices or operators.
+                }
+                let demand =
+                    Demand::of(operation).expect("invariant: every administrators' route declares what it needs");
                 let summary = operation.summary.clone().unwrap_or_default();
-                routes.insert((method.to_owned(), path.clone()), Route { demand, summary });
+                routes.insert((method.to_owned(), path.replace("{*", "{")), Route { demand, summary });
             }
         }
         Self(routes)
@@ -78,21 +82,27 @@ impl Routes {
         fitting.min_by_key(|(_, names)| names.len())
     }
 
+    /// `HEAD` is answered by the handlers of `GET`.
     fn get(&self, method: &Method, template: &str) -> Option<&Route> {
+        let method = if method == Method::HEAD { Method::GET } else { method.clone() };
         self.0.get(&(method.as_str().to_owned(), template.replace("{*", "{")))
     }
 }
 
+/// Where the administrators' routes begin.
 const ADMIN: &str = "/v1/admin/";
 
-/// `[{}]` is nothing, `[{"admin": []}]` anybody, `[{"admin": ["act"]}]` who may.
-fn demand(security: &serde_json::Value) -> Option<Demand> {
-    let [requirement] = security.as_array()?.as_slice() else { return None };
-    let Some(scopes) = requirement.get("admin") else { return Some(Demand::Nothing) };
-    match scopes.as_array()?.as_slice() {
-        [] => Some(Demand::Known),
-        [act] => Some(Demand::May(act.as_str()?.parse().ok()?)),
-        [_, _, ..] => None,
+impl Demand {
+    /// What the operation declares: `[{}]` is nothing, `[{"admin": []}]` anybody, `[{"admin": ["act"]}]` who may.
+    pub(super) fn of(operation: &Operation) -> Option<Self> {
+        let security = serde_json::to_value(&operation.security).ok()?;
+        let [requirement] = security.as_array()?.as_slice() else { return None };
+        let Some(scopes) = requirement.get("admin") else { return Some(Self::Nothing) };
+        match scopes.as_array()?.as_slice() {
+            [] => Some(Self::Known),
+            [act] => Some(Self::May(act.as_str()?.parse().ok()?)),
+            [_, _, ..] => None,
+        }
     }
 }
 
@@ -117,12 +127,14 @@ pub(super) async fn authorise(
     request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    if !request.uri().path().starts_with(ADMIN) {
-        return Ok(next.run(request).await);
-    }
+    let template = request.extensions().get::<MatchedPath>().cloned();
+    let route = template.and_then(|template| routes.get(request.method(), template.as_str()));
+    let route = match route {
+        Some(route) => route,
+        None if request.uri().path().starts_with(ADMIN) => return Err(Error::NotFound),
+        None => return Ok(next.run(request).await),
+    };
     let (mut parts, body) = request.into_parts();
-    let template = parts.extensions.get::<MatchedPath>().cloned().ok_or(Error::NotFound)?;
-    let route = routes.get(&parts.method, template.as_str()).ok_or(Error::NotFound)?;
     if route.demand == Demand::Nothing {
         if parts.method != Method::GET {
             same_site(&broker, &parts.headers)?;

@@ -19,7 +19,8 @@ use protocol::messages::Problem;
 use std::sync::Arc;
 
 /// The newest signed checkpoint (C2SP tlog-checkpoint).
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/checkpoint", tag = "log", params(("tenant" = String, Path)),
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/checkpoint", tag = "log",
+    security(("admin" = ["log:read"])), params(("tenant" = String, Path)),
     responses((status = 200, body = String), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn checkpoint(
     State(broker): State<Arc<Broker>>,
@@ -31,7 +32,7 @@ pub(super) async fn checkpoint(
 
 /// The newest checkpoint with cosignatures of witnesses (C2SP tlog-cosignature).
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/log/checkpoint/witnessed", tag = "log",
-    params(("tenant" = String, Path)),
+    security(("admin" = ["log:read"])), params(("tenant" = String, Path)),
     responses((status = 200, body = String), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn witnessed(
     State(broker): State<Arc<Broker>>,
@@ -60,7 +61,7 @@ pub(super) async fn thaw(
 
 /// A tile or an entry bundle (C2SP tlog-tiles).
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/log/tile/{*tile}", tag = "log",
-    params(("tenant" = String, Path), ("tile" = String, Path)),
+    security(("admin" = ["log:read"])), params(("tenant" = String, Path), ("tile" = String, Path)),
     responses((status = 200, body = Vec<u8>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn tile(
     State(broker): State<Arc<Broker>>,

@@ -138,6 +138,7 @@ pub(super) async fn begin_passkey(State(broker): Shared, Admin(caller): Admin) -
 /// What a further passkey is called.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Called {
     /// 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`.
     name: String,

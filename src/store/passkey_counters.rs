@@ -10,10 +10,11 @@ pub(crate) async fn find(db: &mut Connection, credential: &str) -> Result<Option
     counter.map(|counter| u32::try_from(counter).map_err(|_| StoreError::Corrupt { column: "counter" })).transpose()
 }
 
-/// Keeps a count.
+/// Keeps a count, unless a higher one is there.
 pub(crate) async fn set(db: &mut Connection, credential: &str, counter: u32) -> Result<(), StoreError> {
     let sql = "INSERT INTO passkey_counters (credential, counter) VALUES ($1,$2)
-               ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter";
+               ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter
+               WHERE passkey_counters.counter < excluded.counter";
     sqlx::query(sql).bind(credential).bind(i64::from(counter)).execute(db).await?;
     Ok(())
 }

@@ -9,6 +9,7 @@ mod document;
 pub mod google;
 pub mod hsm;
 pub mod mail;
+pub mod person;
 pub mod raw;
 
 pub use raw::{Answer, Raw};
@@ -90,8 +91,13 @@ impl Broker {
         let config = self.path("keyfold.toml");
         words.extend([KEYFOLD, "serve", "--json-logs", "--config", config.to_str().unwrap()]);
         let mut command = Command::new(words[0]);
+<<<<<<< HEAD
         let out = fs::File::create(self.path("out")).unwrap();
         command.args(&words[1..]).stdout(out).stderr(log);
+=======
+        let printed = fs::File::create(self.path("printed")).unwrap();
+        command.args(&words[1..]).stdout(printed).stderr(log);
+>>>>>>> 59efa71 (Admins: shown end to end with passkeys in software; every route's reach is tried from the OpenAPI document)
         self.process = Some(command.spawn().unwrap());
     }
 
@@ -135,6 +141,11 @@ impl Broker {
     /// Everything the broker has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// What the broker has printed since it was last run.
+    pub fn printed(&self) -> String {
+        fs::read_to_string(self.path("printed")).unwrap_or_default()
     }
 
     /// A file of the broker's folder.

@@ -4,6 +4,7 @@ use super::count;
 use crate::broker::Broker;
 use crate::caller::{Person, Signed, Source, sha256};
 use crate::error::{Error, Refusal};
+use crate::pending::PendingAct;
 use protocol::encoding::hash_fields;
 use serde_json::Value;
 use uuid::Uuid;
@@ -26,14 +27,6 @@ pub struct Shown {
     pub title: String,
     /// To what: a name and a value each.
     pub lines: Vec<(String, String)>,
-}
-
-/// An act that waits for its signature.
-#[derive(Debug)]
-pub struct PendingAct {
-    session: Uuid,
-    request: [u8; 32],
-    challenge: [u8; 32],
 }
 
 /// Keeps the act until it is signed. Gives its id and what the browser needs.

@@ -5,50 +5,23 @@ use crate::broker::Broker;
 use crate::caller::{AdminCaller, Person, Source, sha256};
 use crate::error::{Error, Refusal};
 use crate::ops;
+use crate::pending::Joining;
 use crate::roster::{self, Admin, AdminState, INSTALLATION};
 use crate::sessions::{Session, random};
 use audit::event::Kind;
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use identity::passkey::{self, Passkey, PasskeyError, Registration};
+use identity::passkey::{self, PasskeyError, Registration};
 use policies::admin::Role;
 use serde_json::Value;
-use std::sync::Mutex;
 use uuid::Uuid;
 
-/// A first passkey that a browser was asked for.
-#[derive(Debug)]
-pub struct Joining {
-    admin: Admin,
-    registration: Registration,
-}
-
-/// The link for the first person who administers. Printed at each start until there are two, and good once.
-#[derive(Debug, Default)]
-pub struct Bootstrap(Mutex<Option<[u8; 32]>>);
-
-impl Bootstrap {
-    /// What the link carries, where fewer than two people can sign in.
-    pub async fn open(&self, broker: &Broker) -> Result<Option<String>, Error> {
-        if owners(broker).await? >= 2 {
-            return Ok(None);
-        }
-        let text = random();
-        *self.lock() = Some(sha256(text.as_bytes()));
-        Ok(Some(text))
+/// What the link for the first person carries; `None` where two people can sign in.
+pub async fn bootstrap(broker: &Broker) -> Result<Option<String>, Error> {
+    if owners(broker).await? >= 2 {
+        return Ok(None);
     }
-
-    fn is(&self, text: &str) -> bool {
-        self.lock().is_some_and(|hash| verify_slices_are_equal(&hash, &sha256(text.as_bytes())).is_ok())
-    }
-
-    /// Nobody takes it twice.
-    fn take(&self, hash: &[u8; 32]) -> bool {
-        self.lock().take_if(|own| own == hash).is_some()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<[u8; 32]>> {
-        self.0.lock().expect("invariant: nothing panics while holding this lock")
-    }
+    let text = random();
+    broker.bootstrap.set(sha256(text.as_bytes()));
+    Ok(Some(text))
 }
 
 async fn owners(broker: &Broker) -> Result<usize, Error> {
@@ -73,7 +46,7 @@ pub async fn begin(
 
 async fn invited(broker: &Broker, invitation: &str, name: Option<&str>) -> Result<Option<Admin>, Error> {
     let now = broker.clock.now();
-    if broker.bootstrap.is(invitation) && owners(broker).await? < 2 {
+    if broker.bootstrap.is(&sha256(invitation.as_bytes())) && owners(broker).await? < 2 {
         let name = name.ok_or(Error::Malformed("the first administrator names themselves: `name`"))?;
         return Ok(Some(first(name, sha256(invitation.as_bytes()), now)));
     }

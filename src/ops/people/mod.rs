@@ -87,6 +87,7 @@ pub async fn invite_again(
     let (invitation, text) = invitation(broker.clock.now());
     let admin = find(broker, tenant, id).await?.next();
     let admin = Admin { state: AdminState::Invited, invitation: Some(invitation), passkeys: Vec::new(), ..admin };
+    keep_an_owner(broker, &admin).await?;
     store(broker, caller, &admin, Kind::AdminInvited).await?;
     broker.sessions.end(|session| session.admin == id);
     Ok((admin, text))
@@ -153,17 +154,21 @@ fn invitation(now: Timestamp) -> (Invitation, String) {
     (Invitation { hash: sha256(text.as_bytes()), expires_at: now + INVITED }, text)
 }
 
-/// Counts a signature. A passkey that counts back exists twice: nothing that it signed is believed.
+/// Higher than any counter: what signs after it counts back.
+const NEVER_AGAIN: u32 = u32::MAX;
+
+/// Counts a signature. A passkey that counts back exists twice: nothing that either of the two signs is believed any more.
 async fn count(broker: &Broker, admin: &Admin, source: &Source, assertion: &Assertion) -> Result<(), Error> {
     let last = passkey_counters::find(&mut *broker.store.reader().await?, &assertion.credential).await?;
     let passkey = admin.passkeys.iter().find(|passkey| passkey.id() == assertion.credential);
     let last = last.or(passkey.map(Passkey::registered_counter)).unwrap_or(0);
+    let credential = assertion.credential.clone();
     if shows_clone(last, assertion.counter) {
+        broker.committer.upkeep(Upkeep::CountPasskey { credential, counter: NEVER_AGAIN }).await?;
         let mut event = event(Kind::AdminDenied, admin, source).actor(admin.actor());
         event.outcome = Outcome::from_static(Refusal::PasskeyCloned.as_str());
         commit_note(broker, admin, event).await?;
         return Err(Refusal::PasskeyCloned.into());
     }
-    let (credential, counter) = (assertion.credential.clone(), assertion.counter);
-    Ok(broker.committer.upkeep(Upkeep::CountPasskey { credential, counter }).await?)
+    Ok(broker.committer.upkeep(Upkeep::CountPasskey { credential, counter: assertion.counter }).await?)
 }
