@@ -78,10 +78,14 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// What events call the person.
+    /// What events call the person: `admin:NAME`, or `admin:installation/NAME` for who administers all tenants. Nobody else
+    /// is called so in the same log.
     #[must_use]
     pub fn actor(&self) -> String {
-        format!("admin:{}", self.name)
+        match &*self.tenant {
+            INSTALLATION => format!("admin:{INSTALLATION}/{}", self.name),
+            _ => format!("admin:{}", self.name),
+        }
     }
 
     /// Whether what the person may do reaches that tenant.

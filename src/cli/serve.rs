@@ -1,6 +1,6 @@
 //! `keyfold serve`: puts the broker together and runs it.
 
-use super::Failure;
+use super::{Failure, output};
 use crate::broker::Broker;
 use crate::caller::Administrators;
 use crate::clock::Clock;
@@ -140,7 +140,7 @@ async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Fail
 /// goes to collectors, must appoint nobody.
 async fn invite_the_first(broker: &Broker) -> Result<(), Failure> {
     if let Some(invitation) = join::bootstrap(broker).await? {
-        println!("first administrator: {}/console/join#{invitation}", broker.public_url);
+        output::line(&format!("first administrator: {}/console/join#{invitation}", broker.public_url))?;
     }
     Ok(())
 }

@@ -117,14 +117,14 @@ async fn request_destruction(db: &mut Connection, kek: &Kek, destruction: &Destr
 pub(super) async fn confirm_destruction(
     db: &mut Connection,
     (tenant, id): (&str, Uuid),
-    (actor, stakes): (&str, Stakes),
+    (person, stakes): (&str, Stakes),
     now: Timestamp,
 ) -> Result<Passed, StoreError> {
     let order = match open_destruction(db, (tenant, id), now).await? {
         Ok(order) => order,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if order.requested_by == actor {
+    if order.requested_by == person {
         return Ok(Err(Refusal::SecondAdministratorNeeded));
     }
     if destructions::stakes(db, order.kek).await? != stakes {

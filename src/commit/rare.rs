@@ -41,7 +41,7 @@ pub enum Rare {
         /// The order.
         id: Uuid,
         /// Who confirms it.
-        actor: String,
+        person: String,
         /// What they know will become of the records.
         stakes: Stakes,
     },
@@ -200,8 +200,8 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::RegisterKek(kek, canary) => kek_life::register(db, kek, canary).await,
         Rare::Protect(protection) => kek_life::protect(db, tenant, *protection).await,
         Rare::StepKek(kek, step) => kek_life::step(db, (tenant, *kek), step, now).await,
-        Rare::ConfirmDestruction { id, actor, stakes } => {
-            kek_life::confirm_destruction(db, (tenant, *id), (actor, *stakes), now).await
+        Rare::ConfirmDestruction { id, person, stakes } => {
+            kek_life::confirm_destruction(db, (tenant, *id), (person, *stakes), now).await
         }
         Rare::CancelDestruction(id) => kek_life::cancel_destruction(db, (tenant, *id), now).await,
         Rare::StartRewrap(rewrap) => rewrap_steps::start(db, rewrap).await,

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, header, request::Parts};
 use protocol::jws::{CONTENT_TYPE, MAX_BODY};
 use protocol::names::TenantId;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -129,7 +130,9 @@ impl<S: Send + Sync> FromRequest<S> for Answer {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
-        read(request.into_body(), identity::passkey::MAX_ANSWER).await.map(Self)
+        let bytes = read(request.into_body(), identity::passkey::MAX_ANSWER).await?;
+        let _object: Map<String, Value> = protocol::encoding::from_json(&bytes)?;
+        Ok(Self(bytes))
     }
 }
 

@@ -25,7 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 fn routes() -> OpenApiRouter<Arc<Broker>> {
-    let administrators = of_administrators().merge(of_people_who_administer());
+    let administrators = of_tenants().merge(of_keks()).merge(of_sinks()).merge(of_people_who_administer());
     of_devices_and_people().merge(administrators).merge(of_auditors_and_operators())
 }
 
@@ -44,9 +44,28 @@ fn of_devices_and_people() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(veto::page, veto::stop))
 }
 
-fn of_administrators() -> OpenApiRouter<Arc<Broker>> {
+fn of_tenants() -> OpenApiRouter<Arc<Broker>> {
     OpenApiRouter::new()
         .routes(routes!(admin::create_tenant, admin::tenants))
+        .routes(routes!(admin::create_user, admin::users))
+        .routes(routes!(admin::set_email))
+        .routes(routes!(erasures::erase))
+        .routes(routes!(admin::create_code))
+        .routes(routes!(lookup::user))
+        .routes(routes!(admin::devices))
+        .routes(routes!(lookup::device))
+        .routes(routes!(admin::records))
+        .routes(routes!(lookup::record))
+        .routes(routes!(admin::restores))
+        .routes(routes!(lookup::restore))
+        .routes(routes!(lookup::search))
+        .routes(routes!(activity::hours))
+        .routes(routes!(activity::stream))
+        .routes(routes!(admin::revoke))
+}
+
+fn of_keks() -> OpenApiRouter<Arc<Broker>> {
+    OpenApiRouter::new()
         .routes(routes!(keks::register, keks::list))
         .routes(routes!(keks::protect))
         .routes(routes!(keks::show))
@@ -63,6 +82,10 @@ fn of_administrators() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(rewraps::start, rewraps::list))
         .routes(routes!(rewraps::progress, rewraps::step))
         .routes(routes!(drills::drill))
+}
+
+fn of_sinks() -> OpenApiRouter<Arc<Broker>> {
+    OpenApiRouter::new()
         .routes(routes!(sinks::list))
         .routes(routes!(sinks::test))
         .routes(routes!(sinks::pause))
@@ -73,21 +96,6 @@ fn of_administrators() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(sinks::redeliver))
         .routes(routes!(findings::list))
         .routes(routes!(findings::dry_run))
-        .routes(routes!(admin::create_user, admin::users))
-        .routes(routes!(admin::set_email))
-        .routes(routes!(erasures::erase))
-        .routes(routes!(admin::create_code))
-        .routes(routes!(lookup::user))
-        .routes(routes!(admin::devices))
-        .routes(routes!(lookup::device))
-        .routes(routes!(admin::records))
-        .routes(routes!(lookup::record))
-        .routes(routes!(admin::restores))
-        .routes(routes!(lookup::restore))
-        .routes(routes!(lookup::search))
-        .routes(routes!(activity::hours))
-        .routes(routes!(activity::stream))
-        .routes(routes!(admin::revoke))
 }
 
 fn of_people_who_administer() -> OpenApiRouter<Arc<Broker>> {

@@ -3,7 +3,6 @@
 use crate::harness::Broker;
 use counterparts::browser::Browser;
 use serde_json::{Value, json};
-use std::fs;
 
 /// Sends a request as a script of the page does, with the session's token where there is one.
 const FETCH: &str = "const [method, path, headers, body] = arguments;
@@ -109,7 +108,7 @@ impl Visitor {
 
 /// The link with which the first administrator joins: the broker prints it when it starts.
 pub fn first_link(broker: &Broker) -> String {
-    let printed = fs::read_to_string(broker.path("out")).unwrap();
+    let printed = broker.printed();
     let (_, link) = printed.trim().rsplit_once("first administrator: ").expect("the broker prints a link");
     link.to_owned()
 }

@@ -91,13 +91,8 @@ impl Broker {
         let config = self.path("keyfold.toml");
         words.extend([KEYFOLD, "serve", "--json-logs", "--config", config.to_str().unwrap()]);
         let mut command = Command::new(words[0]);
-<<<<<<< HEAD
-        let out = fs::File::create(self.path("out")).unwrap();
-        command.args(&words[1..]).stdout(out).stderr(log);
-=======
         let printed = fs::File::create(self.path("printed")).unwrap();
         command.args(&words[1..]).stdout(printed).stderr(log);
->>>>>>> 59efa71 (Admins: shown end to end with passkeys in software; every route's reach is tried from the OpenAPI document)
         self.process = Some(command.spawn().unwrap());
     }
 

@@ -138,7 +138,7 @@ fn body(route: &Route) -> Value {
 async fn things(broker: &Broker, root: &mut Person) -> HashMap<&'static str, String> {
     let id = |answer: &Value| answer["id"].as_str().unwrap().to_owned();
     let device = Raw::enrol(broker, "other", "bob").await;
-    device.backup("identity", 1, b"bob's identity").await;
+    let record = device.backup("identity", 1, b"bob's identity").await;
     let (restore, _) = device.open("identity").await;
     let rewrap = broker.admin_ok("/other/rewraps", json!({})).await;
     let over = format!("/other/rewraps/{}", id(&rewrap));
@@ -154,6 +154,7 @@ async fn things(broker: &Broker, root: &mut Person) -> HashMap<&'static str, Str
     HashMap::from([
         ("user", "bob".to_owned()),
         ("device", device.id().to_string()),
+        ("record", record.record.to_string()),
         ("restore", restore.restore.to_string()),
         ("rewrap", id(&rewrap)),
         ("kek", kek),

@@ -37,7 +37,7 @@ pub async fn request(
         tenant: tenant.into(),
         kek: kek.id,
         reason: reason.into(),
-        requested_by: admin.actor.clone(),
+        requested_by: admin.person.clone(),
         state: DestructionState::Requested,
         stakes: destructions::stakes(&mut *broker.store.reader().await?, kek.id).await?,
         requested_at: broker.clock.now(),
@@ -62,7 +62,7 @@ pub async fn confirm(
     let kept = destructions::stakes(&mut *broker.store.reader().await?, order.kek).await?.kept;
     let stakes = Stakes { lost, kept };
     let event = described(event(Kind::KekDestroyed, &find(broker, tenant, order.kek).await?), &order, stakes);
-    let change = Rare::ConfirmDestruction { id, actor: admin.actor.clone(), stakes };
+    let change = Rare::ConfirmDestruction { id, person: admin.person.clone(), stakes };
     let committed = match broker.committer.commit_rare(proposal(tenant, admin, change, event)).await {
         Err(Error::Refused(Refusal::CountChanged)) => {
             let now = destructions::stakes(&mut *broker.store.reader().await?, order.kek).await?;

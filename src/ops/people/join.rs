@@ -73,12 +73,12 @@ fn first(name: &str, hash: [u8; 32], now: i64) -> Admin {
 fn register(broker: &Broker, admin: &Admin) -> Result<(Value, Registration), Error> {
     let person = passkey::Person { id: admin.id, name: admin.name.clone(), display: admin.name.clone() };
     let begun = broker.relying_party.begin_registration(&person, &admin.passkeys, broker.attestation.as_ref());
-    begun.map_err(refused)
+    begun.map_err(|error| refused(&error))
 }
 
 /// What exactly is wrong with it is for the journal.
-fn refused(error: PasskeyError) -> Error {
-    tracing::info!(error = &error as &dyn std::error::Error, "a passkey was not taken");
+fn refused(error: &PasskeyError) -> Error {
+    tracing::info!(error = error as &dyn std::error::Error, "a passkey was not taken");
     Refusal::PasskeyRefused.into()
 }
 
@@ -91,7 +91,8 @@ pub async fn finish(
 ) -> Result<(String, Session, Admin), Error> {
     let now = broker.clock.now();
     let Joining { admin, registration } = broker.joining.take(ceremony, now).ok_or(Refusal::CeremonyOver)?;
-    let passkey = broker.relying_party.finish_registration(&registration, answer, now).map_err(refused)?;
+    let passkey =
+        broker.relying_party.finish_registration(&registration, answer, now).map_err(|error| refused(&error))?;
     if admin.version == 0 {
         open_installation(broker, source, &admin).await?;
     }
@@ -132,7 +133,8 @@ pub async fn finish_further(
     let now = broker.clock.now();
     let joining = broker.joining.take(ceremony, now).filter(|joining| joining.admin.id == person.admin.id);
     let Joining { admin, registration } = joining.ok_or(Refusal::CeremonyOver)?;
-    let mut passkey = broker.relying_party.finish_registration(&registration, answer, now).map_err(refused)?;
+    let mut passkey =
+        broker.relying_party.finish_registration(&registration, answer, now).map_err(|error| refused(&error))?;
     passkey.name = name;
     let mut admin = admin.next();
     admin.passkeys.push(passkey);
