@@ -85,6 +85,11 @@ impl Frame {
         assets::href(name)
     }
 
+    /// Where whoever administers one tenant alone does so.
+    pub(super) fn home(&self) -> Option<&str> {
+        self.me.as_ref().map(|me| me.admin.tenant.as_str()).filter(|tenant| *tenant != INSTALLATION)
+    }
+
     /// The pages of the tenant that may be seen, then those of the whole broker.
     pub(super) fn navigation(&self) -> Vec<Vec<Link>> {
         let link = |href: String, (section, name): (Section, &'static str)| Link {
@@ -95,9 +100,13 @@ impl Frame {
         let seen = TENANT_PAGES.into_iter().filter(|(_, _, _, act)| self.may(*act));
         let own = seen.map(|(section, path, name, _)| link(format!("{}{path}", self.base), (section, name)));
         let whole = link("/console".into(), (Section::Tenants, "Tenants"));
-        self.tenant.iter().map(|_| own.clone().collect()).chain([vec![whole]]).collect()
+        let whole = self.home().is_none().then(|| vec![whole]);
+        self.tenant.iter().map(|_| own.clone().collect()).chain(whole).collect()
     }
 }
+
+/// As the API calls the tenant of those who administer all.
+const INSTALLATION: &str = "installation";
 
 /// The pages of a tenant, in the order of the navigation, and what one needs to see each.
 const TENANT_PAGES: [(Section, &str, &str, Act); 11] = [

@@ -8,9 +8,12 @@ use super::filters;
 use super::form::{Field, Form};
 use super::frame::{Answer, Frame, Section, base};
 use super::list::Here;
+use super::refusal::Refusal;
 use super::sheet::Sheet;
 use super::table::Table;
-use crate::api::{Activity, ActivityHour, FrozenLog, Hit, Hits, Kek, LogStanding, Restore, Sink, Witnessed};
+use crate::api::{
+    Activity, ActivityHour, FrozenLog, Hit, Hits, Kek, LogStanding, Page, Restore, Sink, Tenant, Witnessed,
+};
 use axum::extract::Path;
 use policies::admin::Act;
 
@@ -60,19 +63,34 @@ fn charts(hours: &[ActivityHour]) -> [Chart; 5] {
     ]
 }
 
-/// `/console/search`
+/// `/console/search`, of one tenant or of all.
 pub(super) async fn search(api: Api, here: Here) -> Answer {
-    let tenant = here.value("tenant");
-    let at = At::tenant(tenant, &["search"]).with("q", here.value("q"));
-    let Hits { hits } = api.get(&at).await?;
-    let frame = Frame::tenant(&api, tenant, Section::Elsewhere, "Search").await?;
-    let table = Table::of("", &hits, &base(tenant));
-    Sheet::new(frame).table(table).page()
+    let wanted = here.value("q");
+    let frame = Frame::whole(&api, Section::Elsewhere, "Search").await?;
+    let tenants = match (here.value("tenant"), frame.home()) {
+        ("", Some(own)) => vec![own.to_owned()],
+        ("", None) => tenants(&api).await?,
+        (tenant, _) => vec![tenant.to_owned()],
+    };
+    let mut found = Vec::new();
+    for tenant in &tenants {
+        let Hits { hits } = api.get(&At::tenant(tenant, &["search"]).with("q", wanted)).await?;
+        found.extend(Some(Table::of(tenant, &hits, &base(tenant))).filter(|_| !hits.is_empty()));
+    }
+    let none = Table::of("", &[] as &[Hit], "");
+    let sheet = if found.is_empty() { Sheet::new(frame).table(none) } else { Sheet::new(frame) };
+    found.into_iter().fold(sheet, Sheet::table).page()
+}
+
+/// The first tenants, by their ids.
+async fn tenants(api: &Api) -> Result<Vec<String>, Refusal> {
+    let Page { items, .. }: Page<Tenant> = api.get(&At::admin(&["tenants"])).await?;
+    Ok(items.into_iter().map(|tenant| tenant.id).collect())
 }
 
 impl Row for Hit {
     const COLUMNS: &'static [&'static str] = &["Found", "What it is"];
-    const EMPTY: &'static str = "Nothing of this tenant has that id. A person is also found by how their id begins.";
+    const EMPTY: &'static str = "Nothing has that id. A person is also found by how their id begins.";
 
     fn cells(&self, base: &str) -> Vec<Cell> {
         let (folder, id, what) = match self {

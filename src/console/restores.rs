@@ -43,10 +43,10 @@ fn at(tenant: &str) -> At {
 pub(super) async fn show(api: Api, Path((tenant, restore)): Path<(String, String)>) -> Answer {
     let found: Restore = api.get(&At::tenant(&tenant, &["restores", &restore])).await?;
     let device: Option<Device> = api.find(&At::tenant(&tenant, &["devices", &found.device.to_string()])).await?;
-    let events: Events = api.get(&At::tenant(&tenant, &["events"]).with("cor", &restore)).await?;
+    let events: Option<Events> = api.find(&At::tenant(&tenant, &["events"]).with("cor", &restore)).await?;
     let frame = Frame::tenant(&api, &tenant, Section::Restores, "A restore").await?;
-    let lines: Vec<_> = events.events.iter().map(Line::of).collect();
-    let timeline = Table::of("What happened", &lines, &frame.base);
+    let lines = |events: Events| events.events.iter().map(Line::of).collect::<Vec<_>>();
+    let timeline = events.map(|events| Table::of("What happened", &lines(events), &frame.base));
     let facts = facts(&found, device.as_ref(), &frame.base);
     let sheet = Sheet::new(frame).facts(facts).table(timeline);
     let open = matches!(found.state.as_str(), "pending" | "approved" | "releasing");

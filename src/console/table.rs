@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 /// Things of one kind.
 pub(super) struct Table {
-    pub(super) title: &'static str,
+    pub(super) title: String,
     pub(super) columns: &'static [&'static str],
     pub(super) rows: Vec<Vec<Cell>>,
     /// What to do where there are none.
@@ -35,16 +35,16 @@ impl Table {
     pub(super) async fn first<T: Row + DeserializeOwned>(
         api: &Api,
         at: At,
-        (title, base): (&'static str, &str),
+        (title, base): (&str, &str),
     ) -> Result<Option<Self>, Refusal> {
         let page: Option<Page<T>> = api.find(&at.with("limit", "20")).await?;
         Ok(page.map(|page| Self::of(title, &page.items, base)))
     }
 
     /// These, under this title.
-    pub(super) fn of<T: Row>(title: &'static str, items: &[T], base: &str) -> Self {
+    pub(super) fn of<T: Row>(title: &str, items: &[T], base: &str) -> Self {
         let rows = items.iter().map(|item| item.cells(base)).collect();
-        Self { title, columns: T::COLUMNS, rows, empty: T::EMPTY, links: None }
+        Self { title: title.into(), columns: T::COLUMNS, rows, empty: T::EMPTY, links: None }
     }
 
     /// The same, with links to more of it.
@@ -54,6 +54,6 @@ impl Table {
 
     /// What a screen reader calls it.
     pub(super) fn label<'t>(&'t self, frame: &'t Frame) -> &'t str {
-        if self.title.is_empty() { &frame.title } else { self.title }
+        if self.title.is_empty() { &frame.title } else { &self.title }
     }
 }

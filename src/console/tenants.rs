@@ -9,6 +9,7 @@ use super::list::Here;
 use super::sheet::Sheet;
 use super::table::Table;
 use crate::api::{Page, Tenant};
+use axum::response::{IntoResponse, Redirect};
 use policies::admin::Act;
 
 /// `/console`
@@ -28,6 +29,9 @@ pub(super) async fn list(api: Api, here: Here) -> Answer {
         ],
     );
     let frame = Frame::whole(&api, Section::Tenants, "Tenants").await?;
+    if let Some(tenant) = frame.home() {
+        return Ok(Redirect::to(&base(tenant)).into_response());
+    }
     let table = Table::read::<Tenant>(&api, at, (&here, &frame.base)).await?;
     Sheet::new(frame).table(table).form(make).page()
 }

@@ -99,3 +99,35 @@ async fn alter(visitor: &Visitor, change: &str) {
     );
     visitor.browser.run(&patch, json!([])).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_sees_the_pages_that_are_for_it() {
+    let broker = Broker::start().await;
+    let sample = sample::fill(&broker).await;
+    let olga = Visitor::join(&broker, &first_link(&broker), Some("olga")).await;
+    for (role, forbidden) in [
+        ("help_desk", vec!["/keks", "/sinks", "/findings", "/events", "/admins", "/tokens"]),
+        ("approver", vec!["/keks", "/sinks", "/findings", "/admins", "/tokens"]),
+        ("break_glass", vec!["/records", "/keks", "/sinks", "/findings", "/events", "/admins", "/tokens"]),
+        ("auditor", vec![]),
+    ] {
+        olga.open(&format!("/console/tenants/{TENANT}/admins")).await;
+        let name = role.replace('_', "-");
+        let link = olga.act_once("Appoint an administrator", &[("name", &name), ("roles", role)]).await;
+        let person = Visitor::join_at(&broker, &link, &format!("/console/tenants/{TENANT}")).await;
+        let links = "return [...document.querySelectorAll('nav[aria-label=Pages] a')].map(a => a.getAttribute('href'))";
+        let links: Vec<String> = serde_json::from_value(person.browser.run(links, json!([])).await).unwrap();
+        for page in forbidden {
+            let path = format!("/console/tenants/{TENANT}{page}");
+            assert!(!links.contains(&path), "{role} is led to {page}");
+            assert_eq!(person.status_of(&path).await, 403, "{role} {page}");
+        }
+        for path in links.iter().chain(&[sample.path("/console/tenants/{tenant}/restores/{restore}")]) {
+            assert_eq!(person.status_of(path).await, 200, "{role} {path}");
+        }
+        assert_eq!(person.status_of("/console/tenants/installation").await, 404, "{role}");
+        person.browser.complaints().await;
+        person.leave().await;
+    }
+    olga.leave().await;
+}

@@ -34,6 +34,22 @@ impl Visitor {
         visitor
     }
 
+    /// The same, where the console then begins at that page: for who administers one tenant alone.
+    pub async fn join_at(broker: &Broker, link: &str, page: &str) -> Self {
+        let visitor = Self::arrive(broker).await;
+        visitor.browser.go(link).await;
+        visitor.browser.find("#enter button:enabled").await.click().await;
+        visitor.browser.wait_until(&format!("return location.pathname === '{page}'")).await;
+        visitor
+    }
+
+    /// What the page there is answered with.
+    pub async fn status_of(&self, path: &str) -> u16 {
+        self.open(path).await;
+        let status = "return performance.getEntriesByType('navigation')[0].responseStatus";
+        u16::try_from(self.browser.run(status, json!([])).await.as_u64().unwrap()).unwrap()
+    }
+
     /// Signs in on the page for that.
     pub async fn sign_in(&self) {
         self.open("/console/sign-in").await;

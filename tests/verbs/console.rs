@@ -57,6 +57,25 @@ async fn every_page_is_there_and_says_what_the_api_says_as_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_list_is_a_file_that_no_spreadsheet_runs() {
+    let broker = Broker::start().await;
+    broker.with_tenant().await;
+    broker.admin_ok("", json!({"id": "evil", "name": "=HYPERLINK(1)"})).await;
+    let device = Raw::enrol(&broker, TENANT, "alice").await;
+    device.backup("identity", 1, b"any key").await;
+    device.open("identity").await;
+    for list in ["people", "devices", "records", "restores", "keks", "sinks", "findings", "events"] {
+        let (status, text) = page(&broker, &format!("/console/tenants/{TENANT}/{list}.csv")).await;
+        assert_eq!((status, text.starts_with('"')), (200, true), "{list}: {text}");
+        assert_eq!(text.lines().count() > 1, list != "findings", "{list}: {text}");
+    }
+    let (_, events) = page(&broker, &format!("/console/tenants/{TENANT}/events.csv?evt=record.*")).await;
+    assert_eq!(events.lines().count(), 2, "as narrowed as the page: {events}");
+    let (_, tenants) = page(&broker, "/console/tenants.csv").await;
+    assert!(tenants.contains("\"'=HYPERLINK(1)\""), "{tenants}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_not_signed_in_is_sent_to_do_so() {
     let broker = Broker::start().await;
     let answer = broker.http().get(broker.url("/console/tenants/a/people")).send().await.unwrap();
