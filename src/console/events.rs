@@ -99,7 +99,7 @@ pub(super) async fn show(api: Api, Path((tenant, index)): Path<(String, String)>
     let withheld = event.erased.map(|by| ("Erased by", Cell::Code(by.to_string())));
     let (log, index) = (At::tenant(&tenant, &[]).path().to_owned(), event.index);
     let raw = [("Leaf", Cell::Code(event.leaf)), ("Proof", Cell::Code(proof))];
-    Sheet::new(frame).facts(facts).facts(kek).facts(withheld).facts(raw).check(log, index).page()
+    Sheet::new(frame).facts(facts).facts(kek).facts(withheld).check(log, index).facts(raw).page()
 }
 
 impl Row for Line {

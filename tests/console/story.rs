@@ -23,6 +23,8 @@ async fn two_people_join_and_run_a_tenant() {
     sam.begin("Revoke this device", &[("reason", "lost in a train")]).await;
     let dialog = sam.browser.find("#act").await.text().await;
     assert!(dialog.contains(&sample.device) && dialog.contains("lost in a train"), "{dialog}");
+    let violations = sam.browser.axe().await;
+    assert!(violations.is_empty(), "{violations:#?}");
     sam.browser.find("#act-cancel").await.click().await;
     sam.act("Revoke this device", &[("reason", "lost in a train")]).await;
     let (_, device) = broker.admin(&format!("/{TENANT}/devices/{}", sample.device), None).await;
