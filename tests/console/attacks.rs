@@ -105,7 +105,13 @@ async fn what_devices_and_administrators_write_is_text_on_every_page() {
     let broker = Broker::start().await;
     let sample = sample::fill(&broker).await;
     write_markup(&broker, &sample.phone).await;
-    let owner = owner(&broker).await;
+    let owner = Visitor::arrive(&broker).await;
+    owner.browser.devtools("Emulation.setUserAgentOverride", json!({"userAgent": MARKUP})).await;
+    owner.take_up(&first_link(&broker), Some("olga")).await;
+    owner.open(&format!("/console/tenants/{TENANT}/admins")).await;
+    let email = "\"'><img/src=x/onerror=window.hacked=1>@example.com";
+    let fields = [("name", "mallory"), ("email", email), ("roles", "auditor")];
+    owner.act_once("Appoint an administrator", &fields).await;
     for (name, path) in pages::paths(&sample) {
         owner.open(&path).await;
         let found =
@@ -113,9 +119,11 @@ async fn what_devices_and_administrators_write_is_text_on_every_page() {
         assert_eq!(owner.browser.run(found, json!([])).await, json!([null, 0]), "{name}");
     }
     // The test sees something only where the text is: these pages show it.
-    for shows in ["/restores", "/devices", "/people/alice", "/keks", "/events"] {
-        owner.open(&format!("/console/tenants/{TENANT}{shows}")).await;
-        assert!(owner.browser.text().await.contains("<script>"), "{shows}");
+    let of_tenant = ["/restores", "/devices", "/people/alice", "/keks", "/events", "/admins"];
+    let of_tenant = of_tenant.map(|page| format!("/console/tenants/{TENANT}{page}"));
+    for page in of_tenant.iter().map(String::as_str).chain(["/console", "/console/account"]) {
+        owner.open(page).await;
+        assert!(owner.browser.text().await.contains("onerror=window.hacked"), "{page}");
     }
     owner.leave().await;
 }

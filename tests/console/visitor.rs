@@ -26,12 +26,17 @@ impl Visitor {
     /// Follows an invitation, as whoever has got it would.
     pub async fn join(broker: &Broker, link: &str, name: Option<&str>) -> Self {
         let visitor = Self::arrive(broker).await;
-        visitor.browser.go(link).await;
-        if let Some(name) = name {
-            visitor.browser.find("#enter-name").await.type_text(name).await;
-        }
-        visitor.enter().await;
+        visitor.take_up(link, name).await;
         visitor
+    }
+
+    /// The same, for who is there already.
+    pub async fn take_up(&self, link: &str, name: Option<&str>) {
+        self.browser.go(link).await;
+        if let Some(name) = name {
+            self.browser.find("#enter-name").await.type_text(name).await;
+        }
+        self.enter().await;
     }
 
     /// The same, where the console then begins at that page: for who administers one tenant alone.
