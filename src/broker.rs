@@ -25,6 +25,7 @@ use protocol::jws::PublicJwk;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// Everything that operations need.
@@ -82,6 +83,8 @@ pub struct Broker {
     pub signing_in: Pending<[u8; 32]>,
     /// What waits for a signature.
     pub acts: Pending<PendingAct>,
+    /// Held by who decides on a restore: of two that approve at once, the second sees the first.
+    pub deciding: Mutex<()>,
     /// What device requests are signed for: scheme, host and port, no path.
     pub public_url: String,
     /// How long a restore may wait for its release.

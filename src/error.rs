@@ -69,6 +69,14 @@ stored_words! {
         RestoreOver = "restore_over",
         /// It was released: it can no longer be stopped.
         RestoreReleased = "restore_released",
+        /// Nobody approves for themselves, and no device for itself.
+        OwnRestore = "own_restore",
+        /// Who approves has done so already, and counts once.
+        AlreadyApproved = "already_approved",
+        /// The match code is not the one that the device that asks shows.
+        MatchCodeWrong = "match_code_wrong",
+        /// Too many wrong match codes: devices approve this restore no more.
+        MatchCodesSpent = "match_codes_spent",
         /// Nothing was released yet that could be acknowledged.
         RestoreNotReleased = "restore_not_released",
         /// The transcript is not this restore's.

@@ -38,9 +38,10 @@ pub use state_file::{StateError, StateFile};
 
 use connection::Connection;
 use protocol::{
+    approval::MatchCode,
     enrolment::EnrolmentCode,
     jws::{DeviceKey, Signer},
-    messages::{DeviceState, DeviceStatus, Enrol, Enrolled, RecordEntry, RecordList, Veto},
+    messages::{Approve, DeviceState, DeviceStatus, Enrol, Enrolled, RecordEntry, RecordList, UserRestore, Veto},
     names::{TenantId, Text, UserId},
 };
 use state::State;
@@ -170,6 +171,16 @@ impl Device {
     /// [`Error::Refused`] where it is too late, or any other [`Error`].
     pub async fn veto(&self, restore: Uuid) -> Result<(), Error> {
         self.connection.tell(&format!("v1/tenants/{}/restores/{restore}/veto", self.state.tenant), &Veto {}).await
+    }
+
+    /// Approves a restore that another device of the user asks for; [`Self::status`] tells of it. `match_code` is what that
+    /// device shows and the user has typed here: who approves has both in their hands. Again is no fault.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the code is wrong, after three wrong ones, or where it is too late; or any other [`Error`].
+    pub async fn approve(&self, restore: &UserRestore, match_code: MatchCode) -> Result<(), Error> {
+        let path = format!("v1/tenants/{}/restores/{}/approve", self.state.tenant, restore.restore);
+        self.connection.tell(&path, &Approve { transcript: restore.transcript, match_code }).await
     }
 
     /// All records of the device's user.

@@ -4,6 +4,7 @@ use crate::{
 };
 use audit::event::Kind as EventKind;
 use protocol::{
+    approval::MatchCode,
     encoding::Base64Url,
     messages::{Acknowledge, OpenRestore, RecordEntry, Release, Released, ReleasedRecord, RestoreOpened, RestoreState},
     names::{Kind, Text},
@@ -109,6 +110,12 @@ impl Pending<'_> {
         &self.restore().opened
     }
 
+    /// What the user is to type on another device of theirs to approve there: show it. `None` where no device can.
+    #[must_use]
+    pub fn match_code(&self) -> Option<MatchCode> {
+        self.opened().match_code
+    }
+
     /// Asks how far the restore is. What it is about cannot have changed.
     ///
     /// # Errors
@@ -136,7 +143,7 @@ impl Pending<'_> {
                 RestoreState::Approved | RestoreState::Releasing | RestoreState::Released => return Ok(()),
                 RestoreState::Pending => tokio::time::sleep(interval).await,
                 RestoreState::Acknowledged
-                | RestoreState::Denied
+                | RestoreState::Rejected
                 | RestoreState::Failed
                 | RestoreState::Expired
                 | RestoreState::Revoked

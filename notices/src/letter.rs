@@ -49,7 +49,7 @@ impl Draft {
         match notice {
             Notice::RestoreRequested { restore, veto } => requested(restore, veto),
             Notice::ApprovalWanted { restore, approvals, page } => approval_wanted(restore, *approvals, page),
-            Notice::RestoreApproved { restore, veto } => approved(restore, veto),
+            Notice::RestoreApproved { restore } => approved(restore),
             Notice::RestoreRejected { restore } => ended(restore, "was rejected", "An approver said no."),
             Notice::RestoreVetoed { restore } => ended(restore, "was stopped", "It was stopped before its release."),
             Notice::RestoreExpired { restore } => ended(restore, "ran out", "Nobody acted in time."),
@@ -110,9 +110,16 @@ fn requested(restore: &Restore, veto: &str) -> Draft {
         .stop_at(veto)
 }
 
-fn approved(restore: &Restore, veto: &str) -> Draft {
+fn approved(restore: &Restore) -> Draft {
     let opening = "A device has asked for the keys that you backed up, and those who decide have approved.";
-    Draft::new("your keys may go to a device", opening).restore(restore).window(restore).stop_at(veto)
+    Draft::new("your keys may go to a device", opening)
+        .restore(restore)
+        .window(restore)
+        .advice("If this was you, there is nothing to do.")
+        .advice(
+            "If it was not you, stop it now: by the link in the mail that came when the device asked, or on another \
+             device of\nyours. Then tell your security team, so that the device is revoked.",
+        )
 }
 
 fn approval_wanted(restore: &Restore, approvals: u32, page: &str) -> Draft {

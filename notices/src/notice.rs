@@ -29,8 +29,6 @@ pub enum Notice {
     RestoreApproved {
         /// What was asked.
         restore: Restore,
-        /// The page where it can be stopped.
-        veto: String,
     },
     /// To the user: an approver has said no.
     #[serde(rename = "restore.rejected")]
@@ -129,7 +127,7 @@ impl Notice {
         match self {
             Self::RestoreRequested { restore, .. }
             | Self::ApprovalWanted { restore, .. }
-            | Self::RestoreApproved { restore, .. }
+            | Self::RestoreApproved { restore }
             | Self::RestoreRejected { restore }
             | Self::RestoreVetoed { restore }
             | Self::RestoreReleased { restore }

@@ -2,6 +2,7 @@
 //!
 //! `docs/PROTOCOL.md` is the specification, `tests/vectors/` has the test vectors.
 
+pub mod approval;
 pub mod ceremony;
 pub mod encoding;
 pub mod enrolment;

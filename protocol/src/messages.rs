@@ -10,7 +10,7 @@ mod wrap;
 pub use enrol::{DeviceState, DeviceStatus, Enrol, Enrolled, IngressKey, LogKeys};
 pub use problem::Problem;
 pub use restore::{
-    Acknowledge, MAX_RECORDS, Needs, OpenRestore, Release, Released, ReleasedRecord, RestoreOpened, RestoreState,
-    Selection, SelectionError, UserRestore, Veto,
+    Acknowledge, Approve, MAX_RECORDS, Needs, OpenRestore, Release, Released, ReleasedRecord, RestoreOpened,
+    RestoreState, Selection, SelectionError, UserRestore, Veto,
 };
 pub use wrap::{Bundle, RecordEntry, RecordList, Wrap, Wrapped};

@@ -3,6 +3,7 @@
 //! Times are unix milliseconds. Requests refuse members they do not know.
 
 mod activity;
+mod approvals;
 mod destructions;
 mod drills;
 mod erasures;
@@ -17,6 +18,7 @@ mod rewraps;
 mod sinks;
 
 pub use activity::{Activity, ActivityHour, ActivityQuery, Latency};
+pub use approvals::{Approvals, Decide, Decided, Demand, PolicyName};
 pub use destructions::{ConfirmDestruction, Destroyed, Destruction};
 pub use drills::{AskDrill, Drill, DrillFailure, DrilledKek};
 pub use erasures::Erased;
@@ -207,10 +209,9 @@ pub struct Restore {
     pub records: Vec<Uuid>,
     /// Why, in the device's words.
     pub reason: String,
-    /// How far it is: `pending`, `approved`, `releasing`, `released`, `acknowledged`, `failed`, `expired`, `revoked` or `vetoed`.
+    /// How far it is: `pending`, `approved`, `releasing`, `released`, `acknowledged`, `failed`, `expired`, `revoked`,
+    /// `vetoed` or `rejected`. Of one that is open, as it was at the last change: what it waits for is in its approvals.
     pub state: String,
-    /// How many people must approve.
-    pub approvals: u32,
     /// No release before this time.
     pub not_before: i64,
     /// No release from this time on.

@@ -7,6 +7,7 @@ mod export;
 mod findings;
 mod import;
 mod kek;
+mod restore;
 mod rewrap;
 mod sink;
 
@@ -15,6 +16,7 @@ use crate::api::{self, Target};
 use clap::{Args, Subcommand};
 use client::{Client, Connection};
 use kek::Kek;
+use restore::Restore;
 use rewrap::Rewrap;
 use sink::Sink;
 use std::path::PathBuf;
@@ -69,11 +71,9 @@ enum Thing {
         /// The tenant.
         tenant: String,
     },
-    /// List a tenant's restores.
-    Restores {
-        /// The tenant.
-        tenant: String,
-    },
+    /// A tenant's restores.
+    #[command(subcommand)]
+    Restore(Restore),
     /// Open a random sample of a tenant's records, and release nothing.
     Drill(drill::Drill),
     /// List what looked wrong in a tenant's log, or what would have with other thresholds.
@@ -237,7 +237,7 @@ impl Thing {
             }
             Self::Devices { tenant } => client.list(&format!("{tenant}/devices"), DEVICES, device).await,
             Self::Records { tenant } => client.list(&format!("{tenant}/records"), RECORDS, record).await,
-            Self::Restores { tenant } => client.list(&format!("{tenant}/restores"), RESTORES, restore).await,
+            Self::Restore(restore) => restore.run(client).await,
             Self::Drill(drill) => drill.run(client).await,
             Self::Findings(findings) => findings.run(client).await,
             Self::Revoke { tenant, reason, target } => {
@@ -358,12 +358,4 @@ fn record(record: &api::Record) -> Vec<String> {
     let api::Record { id, user, kind, generation, keks, created_at, .. } = record.clone();
     let keks = keks.iter().map(Uuid::to_string).collect::<Vec<_>>().join(" ");
     vec![id.to_string(), user, kind, generation.to_string(), keks, output::time(created_at)]
-}
-
-const RESTORES: &[&str] = &["RESTORE", "USER", "DEVICE", "RECORDS", "STATE", "CHANGED", "REASON"];
-
-fn restore(restore: &api::Restore) -> Vec<String> {
-    let api::Restore { id, user, device, records, reason, state, changed_at, .. } = restore.clone();
-    let changed = output::time(changed_at);
-    vec![id.to_string(), user, device.to_string(), records.len().to_string(), state, changed, reason]
 }

@@ -4,6 +4,7 @@ use super::{Failure, block_on, file, output, vkey};
 use crate::config::secret_file;
 use ::device::{Broker, DeviceInfo, RestoreRequest, Selection, StateFile};
 use clap::{Args, Subcommand};
+use protocol::approval::MatchCode;
 use protocol::enrolment::EnrolmentCode;
 use protocol::names::{Kind, TenantId};
 use secret::Secret;
@@ -47,6 +48,13 @@ enum Action {
     Veto {
         /// The restore.
         restore: Uuid,
+    },
+    /// Approve a restore that another device of this device's user asks for.
+    Approve {
+        /// The restore.
+        restore: Uuid,
+        /// The two digits that the device that asks shows.
+        match_code: MatchCode,
     },
     /// The records of this device's user.
     Records {
@@ -149,6 +157,12 @@ impl Action {
                 device.veto(restore).await?;
                 output::line(&format!("stopped {restore}"))
             }
+            Self::Approve { restore, match_code } => {
+                let open = device.status().await?.restores;
+                let asked = open.iter().find(|open| open.restore == restore).ok_or("there is no such open restore")?;
+                device.approve(asked, match_code).await?;
+                output::line(&format!("approved {restore}"))
+            }
             Self::Records { json } => show_records(&device, json).await,
         }
     }
@@ -171,6 +185,10 @@ impl Restore {
         let passphrase = optional_secret(self.user_passphrase_file.as_deref())?;
         let asked = RestoreRequest { selection: Selection::Kinds(self.kinds), reason: self.reason.parse()? };
         let mut pending = device.restore(asked).await?;
+        if let Some(code) = pending.match_code() {
+            let restore = pending.opened().restore;
+            output::line(&format!("approve {restore} on another device of yours, where you type {code}"))?;
+        }
         pending.approved(Duration::from_secs(2)).await?;
         let keys = pending.release(passphrase.as_ref()).await?;
         fs::create_dir_all(&self.out)?;

@@ -30,7 +30,6 @@ use crate::store::{Store, log};
 use clap::Args;
 use identity::passkey::RelyingParty;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use policies::PolicySet;
 use protocol::jws::DeviceKey;
 use providers::KeyRef;
 use std::path::PathBuf;
@@ -168,7 +167,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
     let broker = Broker {
         quorum: config.release.quorum(),
         nonces: Nonces::new(&keys.nonce),
-        policies: PolicySet::default_set(),
+        policies: config.default_policies()?,
         kms: Kms::new(rooms),
         health: health::Health::default(),
         feeds: Feeds::default(),
@@ -188,6 +187,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         joining: Pending::default(),
         signing_in: Pending::default(),
         acts: Pending::default(),
+        deciding: tokio::sync::Mutex::default(),
         public_url: config.public_url.clone(),
         restore_lifetime: Duration::from_secs(config.times.restore_minutes.saturating_mul(60)),
         decoy: DeviceKey::generate_p256().public().clone(),

@@ -1,5 +1,7 @@
 //! The frequent changes, and the gate that each must pass. Pure: it sees what the transaction has loaded, and decides.
 
+use super::approvals::{Decide, decide};
+use super::release::{ReleaseRequest, acknowledge, begin, fetch, finish, land, land_refused};
 use super::veto::veto;
 use super::view::View;
 use super::wraps::{self, Rewrap};
@@ -44,6 +46,8 @@ pub enum Change {
     FetchAgain(ReleaseRequest),
     /// The device has what was released: the answer is forgotten.
     Acknowledge(ReleaseRequest),
+    /// Somebody approves a restore or rejects it.
+    Decide(Box<Decide>),
     /// The user stops it.
     Veto(Uuid),
     /// Time has run out.
@@ -56,6 +60,7 @@ impl Change {
         match self {
             Self::Remark | Self::StoreRecord(..) | Self::Rewrap(_) | Self::OpenRestore(_) => None,
             Self::Refuse(_, restore) => *restore,
+            Self::Decide(decide) => Some(decide.approval.restore),
             Self::BeginRelease(request)
             | Self::FinishRelease(request, _)
             | Self::FetchAgain(request)
@@ -63,21 +68,6 @@ impl Change {
             Self::AbortRelease { restore, .. } | Self::Veto(restore) | Self::Expire(restore) => Some(*restore),
         }
     }
-}
-
-/// What a request says about the restore it wants released.
-#[derive(Debug, Clone)]
-pub struct ReleaseRequest {
-    /// Which restore.
-    pub restore: Uuid,
-    /// This request's own id, from its intent to its outcome: one that comes late must not end another's flight.
-    pub flight: Uuid,
-    /// What the device, and every approver, saw.
-    pub transcript: [u8; 32],
-    /// The KEKs that its records are wrapped under.
-    pub keks: Vec<Uuid>,
-    /// The policy that allowed it just now.
-    pub policy_digest: [u8; 32],
 }
 
 /// What a change found or made.
@@ -96,9 +86,6 @@ pub enum Applied {
     },
 }
 
-/// How long a sealed answer is kept for its device, in milliseconds.
-pub const ANSWER_KEPT: i64 = 10 * 60 * 1_000;
-
 /// Checks one proposal against the view and applies it there. Nothing is applied when it refuses, but the nonce is spent.
 pub(super) fn pass(
     proposal: &mut Proposal<Change>,
@@ -114,9 +101,8 @@ pub(super) fn pass(
         None => Ok(()),
     };
     let passed = passed.and_then(|()| apply(proposal, view, leaf_index, now));
-    if let (Err(_), Change::FinishRelease(release, _)) = (&passed, &proposal.change) {
-        // The refusal is the outcome of the intent: nothing may be left that could be released later.
-        land(view, (release.restore, release.flight), RestoreState::Failed, now);
+    if let (Err(refusal), Change::FinishRelease(release, _)) = (&passed, &proposal.change) {
+        land_refused(view, release, *refusal, now);
     }
     passed
 }
@@ -162,26 +148,14 @@ fn apply(
             return finish(view, tenant, principal, release, (std::mem::take(answer), leaf_index, now));
         }
         Change::FetchAgain(release) => return fetch(view, tenant, principal, release, now),
-        Change::Acknowledge(release) => {
-            let restore = own_restore(view, tenant, principal, release)?;
-            match restore.state {
-                RestoreState::Released => move_to(view, release.restore, RestoreState::Acknowledged, now),
-                RestoreState::Pending | RestoreState::Approved | RestoreState::Releasing => {
-                    return Err(Refusal::RestoreNotReleased);
-                }
-                RestoreState::Acknowledged
-                | RestoreState::Failed
-                | RestoreState::Expired
-                | RestoreState::Revoked
-                | RestoreState::Vetoed => return Err(Refusal::RestoreOver),
-            }
-        }
+        Change::Acknowledge(release) => acknowledge(view, tenant, principal, release, now)?,
         Change::AbortRelease { restore, flight, retryable } => {
             let next = if *retryable { RestoreState::Approved } else { RestoreState::Failed };
             if !land(view, (*restore, *flight), next, now) {
                 return Err(Refusal::RestoreOver);
             }
         }
+        Change::Decide(decision) => decide(view, tenant, principal, decision, now)?,
         Change::Veto(restore) => veto(view, tenant, principal, *restore, now)?,
         Change::Expire(restore) => expire(view, *restore, now)?,
     }
@@ -209,105 +183,6 @@ pub(super) fn check_kek(view: &View, tenant: &str, kek: Uuid) -> Result<(), Refu
     if usable { Ok(()) } else { Err(Refusal::KekInactive) }
 }
 
-/// The restore, if it is this device's and the transcript is its own.
-fn own_restore<'v>(
-    view: &'v View,
-    tenant: &str,
-    principal: Option<&Principal>,
-    release: &ReleaseRequest,
-) -> Result<&'v Restore, Refusal> {
-    let restore = view.restores.get(&release.restore).filter(|restore| {
-        restore.tenant == tenant
-            && principal.is_some_and(|principal| restore.device == principal.device && restore.user == principal.user)
-    });
-    let restore = restore.ok_or(Refusal::RestoreUnknown)?;
-    let same = aws_lc_rs::constant_time::verify_slices_are_equal(&restore.transcript, &release.transcript);
-    same.map(|()| restore).map_err(|_| Refusal::TranscriptMismatch)
-}
-
-fn begin(
-    view: &mut View,
-    tenant: &str,
-    principal: Option<&Principal>,
-    release: &ReleaseRequest,
-    now: Timestamp,
-) -> Result<Applied, Refusal> {
-    let restore = own_restore(view, tenant, principal, release)?;
-    match restore.state {
-        RestoreState::Approved => {}
-        RestoreState::Pending => return Err(Refusal::RestorePending),
-        // Released since the caller looked: the next try fetches the answer.
-        RestoreState::Releasing | RestoreState::Released => return Err(Refusal::RestoreInProgress),
-        RestoreState::Acknowledged
-        | RestoreState::Failed
-        | RestoreState::Expired
-        | RestoreState::Revoked
-        | RestoreState::Vetoed => return Err(Refusal::RestoreOver),
-    }
-    if now < restore.not_before {
-        return Err(Refusal::RestorePending);
-    }
-    check_release(view, tenant, restore, release, now)?;
-    move_to(view, release.restore, RestoreState::Releasing, now);
-    if let Some(restore) = view.restores.get_mut(&release.restore) {
-        restore.flight = Some(release.flight);
-    }
-    Ok(restored(view, release.restore))
-}
-
-/// What must hold at every moment at which key material of a restore may move.
-fn check_release(
-    view: &View,
-    tenant: &str,
-    restore: &Restore,
-    release: &ReleaseRequest,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    if now >= restore.expires_at {
-        return Err(Refusal::RestoreOver);
-    }
-    if restore.policy_digest != release.policy_digest {
-        return Err(Refusal::PolicyChanged);
-    }
-    release.keks.iter().try_for_each(|kek| check_kek(view, tenant, *kek))
-}
-
-fn finish(
-    view: &mut View,
-    tenant: &str,
-    principal: Option<&Principal>,
-    release: &ReleaseRequest,
-    (answer, leaf_index, now): (Vec<u8>, u64, Timestamp),
-) -> Result<Applied, Refusal> {
-    let restore = own_restore(view, tenant, principal, release)?;
-    if restore.state != RestoreState::Releasing || restore.flight != Some(release.flight) {
-        return Err(Refusal::RestoreOver);
-    }
-    check_release(view, tenant, restore, release, now)?;
-    land(view, (release.restore, release.flight), RestoreState::Released, now);
-    if let Some(restore) = view.restores.get_mut(&release.restore) {
-        restore.answer = Some(answer);
-        restore.leaf_index = Some(leaf_index);
-        restore.expires_at = now + ANSWER_KEPT;
-    }
-    Ok(restored(view, release.restore))
-}
-
-fn fetch(
-    view: &View,
-    tenant: &str,
-    principal: Option<&Principal>,
-    release: &ReleaseRequest,
-    now: Timestamp,
-) -> Result<Applied, Refusal> {
-    let restore = own_restore(view, tenant, principal, release)?;
-    if restore.state != RestoreState::Released {
-        return Err(Refusal::RestoreOver);
-    }
-    check_release(view, tenant, restore, release, now)?;
-    Ok(restored(view, release.restore))
-}
-
 fn expire(view: &mut View, id: Uuid, now: Timestamp) -> Result<(), Refusal> {
     let overdue = view.restores.get(&id).is_some_and(|restore| {
         let open = match restore.state {
@@ -317,7 +192,8 @@ fn expire(view: &mut View, id: Uuid, now: Timestamp) -> Result<(), Refusal> {
             | RestoreState::Failed
             | RestoreState::Expired
             | RestoreState::Revoked
-            | RestoreState::Vetoed => false,
+            | RestoreState::Vetoed
+            | RestoreState::Rejected => false,
         };
         open && now >= restore.expires_at
     });
@@ -326,16 +202,6 @@ fn expire(view: &mut View, id: Uuid, now: Timestamp) -> Result<(), Refusal> {
     }
     move_to(view, id, RestoreState::Expired, now);
     Ok(())
-}
-
-/// Ends a flight: the intent has its outcome. A restore that was revoked meanwhile stays revoked.
-fn land(view: &mut View, (id, flight): (Uuid, Uuid), next: RestoreState, now: Timestamp) -> bool {
-    let under_way = view.restores.get_mut(&id).filter(|restore| restore.flight == Some(flight));
-    let Some(restore) = under_way else { return false };
-    restore.flight = None;
-    let next = if restore.state == RestoreState::Releasing { next } else { restore.state };
-    move_to(view, id, next, now);
-    true
 }
 
 /// Moves a restore on; the sealed answer lives only in state `released`.
@@ -348,6 +214,6 @@ pub(super) fn move_to(view: &mut View, id: Uuid, state: RestoreState, now: Times
     }
 }
 
-fn restored(view: &View, id: Uuid) -> Applied {
+pub(super) fn restored(view: &View, id: Uuid) -> Applied {
     view.restores.get(&id).map_or(Applied::Done, |restore| Applied::Restore(Box::new(restore.clone())))
 }

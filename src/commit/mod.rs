@@ -3,11 +3,13 @@
 //! Whatever waits is taken together (at most [`BATCH`] changes), so that one fsync serves all of it. A gate that says no
 //! is an outcome with a leaf of its own; a database error fails the whole batch and releases nothing.
 
+mod approvals;
 mod batch;
 mod gate;
 mod keks;
 mod people;
 mod rare;
+mod release;
 mod rewraps;
 mod sinks;
 mod tree;
@@ -15,9 +17,11 @@ mod veto;
 mod view;
 mod wraps;
 
-pub use gate::{Applied, Change, ReleaseRequest, check_standing};
+pub use approvals::{Approvers, Decide, Proof, WRONG_CODES};
+pub use gate::{Applied, Change, check_standing};
 pub use keks::KekStep;
 pub use rare::{Rare, RewrapStep, Target};
+pub use release::ReleaseRequest;
 pub use sinks::SinkStep;
 pub(crate) use tree::tile_roots;
 pub use wraps::Rewrap;

@@ -27,8 +27,10 @@ pub(super) fn veto(
             Ok(())
         }
         RestoreState::Released | RestoreState::Acknowledged => Err(Refusal::RestoreReleased),
-        RestoreState::Failed | RestoreState::Expired | RestoreState::Revoked | RestoreState::Vetoed => {
-            Err(Refusal::RestoreOver)
-        }
+        RestoreState::Failed
+        | RestoreState::Expired
+        | RestoreState::Revoked
+        | RestoreState::Vetoed
+        | RestoreState::Rejected => Err(Refusal::RestoreOver),
     }
 }

@@ -2,13 +2,15 @@
 
 use super::{Entry, gate::Change};
 use crate::error::Refusal;
+use crate::store::approvals::{self, Approval, Approver};
 use crate::store::devices::{self, Device, Membership};
 use crate::store::nonces::{self, SpentNonce};
 use crate::store::records::{self, Line, Record};
 use crate::store::restores::{self, Restore};
 use crate::store::tenants::{self, Tenant};
 use crate::store::wraps::{self, Wrap};
-use crate::store::{Connection, StoreError, keks};
+use crate::store::{Connection, StoreError, admins, keks};
+use protocol::approval::Decision;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use uuid::Uuid;
@@ -28,6 +30,11 @@ pub(super) struct View {
     pub(super) wraps: HashMap<Uuid, Vec<Wrap>>,
     pub(super) rewrapped: BTreeSet<Uuid>,
     pub(super) changed_restores: BTreeSet<Uuid>,
+    /// The current version of each administrator whose approval is given, or counts.
+    pub(super) admin_versions: HashMap<Uuid, u64>,
+    /// Who has approved what: restore and approver.
+    pub(super) approved: HashSet<(Uuid, Uuid)>,
+    new_approvals: BTreeMap<(Uuid, Uuid), Approval>,
     new_restores: BTreeSet<Uuid>,
     unspent: HashSet<[u8; 16]>,
 }
@@ -42,6 +49,9 @@ struct Wanted {
     records: BTreeSet<Uuid>,
     tenants: BTreeSet<String>,
     wraps: BTreeSet<Uuid>,
+    admins: BTreeSet<Uuid>,
+    /// Restores on which somebody decides.
+    decided: BTreeSet<Uuid>,
     nonces: BTreeMap<[u8; 16], i64>,
 }
 
@@ -74,6 +84,12 @@ impl View {
                 view.wraps.entry(wrap.record).or_default().push(wrap);
             }
         }
+        if let Some(ids) = some(&wanted.admins) {
+            view.admin_versions = admins::versions(db, &ids).await?.into_iter().collect();
+        }
+        if let Some(ids) = some(&wanted.decided) {
+            view.approved = approvals::approvers_of(db, &ids).await?.into_iter().collect();
+        }
         let nonces: Vec<SpentNonce> = wanted.nonces.into_iter().collect();
         if !nonces.is_empty() {
             // Whatever the gates say, each nonce is spent.
@@ -92,6 +108,14 @@ impl View {
         self.restores.insert(restore.id, restore);
     }
 
+    pub(super) fn keep_approval(&mut self, approval: Approval) {
+        let key = (approval.restore, approval.approver.id());
+        if approval.decision == Decision::Approve {
+            self.approved.insert(key);
+        }
+        self.new_approvals.insert(key, approval);
+    }
+
     /// Writes what changed.
     pub(super) async fn flush(mut self, db: &mut Connection) -> Result<(), StoreError> {
         if !self.new_records.is_empty() {
@@ -105,6 +129,10 @@ impl View {
         let changed = self.take_restores(|view| &view.changed_restores);
         if !changed.is_empty() {
             restores::update_all(db, &changed).await?;
+        }
+        if !self.new_approvals.is_empty() {
+            let approvals: Vec<Approval> = self.new_approvals.into_values().collect();
+            approvals::store_all(db, &approvals).await?;
         }
         Ok(())
     }
@@ -161,7 +189,18 @@ impl Wanted {
             Change::BeginRelease(request)
             | Change::FinishRelease(request, _)
             | Change::FetchAgain(request)
-            | Change::Acknowledge(request) => self.keks.extend(&request.keks),
+            | Change::Acknowledge(request) => {
+                self.keks.extend(&request.keks);
+                self.admins.extend(request.approvers.admins.iter().map(|(id, _)| id));
+                self.devices.extend(&request.approvers.devices);
+            }
+            Change::Decide(decide) => {
+                self.decided.insert(decide.approval.restore);
+                match decide.approval.approver {
+                    Approver::Admin(id) => self.admins.insert(id),
+                    Approver::Device(id) => self.devices.insert(id),
+                };
+            }
             Change::Refuse(..)
             | Change::Remark
             | Change::OpenRestore(_)

@@ -4,6 +4,7 @@
 pub mod azure_key_vault;
 mod cosigning;
 pub mod notices;
+mod policies;
 mod provider;
 pub mod sink;
 mod witness;
@@ -64,6 +65,14 @@ pub enum ConfigError {
         /// Why.
         source: rustls::pki_types::pem::Error,
     },
+    /// The policies cannot be read.
+    #[error("`{}` is not a set of policies", path.display())]
+    Policies {
+        /// Which file.
+        path: PathBuf,
+        /// Where, and what is wrong.
+        source: ::policies::PolicyError,
+    },
     /// A value does not fit another.
     #[error("{0}")]
     Invalid(&'static str),
@@ -104,6 +113,9 @@ pub struct Config {
     /// How people are told.
     #[serde(default)]
     pub notices: notices::Notices,
+    /// What decides whether.
+    #[serde(default)]
+    pub policies: policies::Policies,
     /// Which findings are raised from the log.
     #[serde(default)]
     pub findings: Findings,

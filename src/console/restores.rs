@@ -17,8 +17,18 @@ use policies::admin::Act;
 use serde_json::json;
 
 /// How far a restore can be.
-const STATES: &[&str] =
-    &["pending", "approved", "releasing", "released", "acknowledged", "failed", "expired", "revoked", "vetoed"];
+const STATES: &[&str] = &[
+    "pending",
+    "approved",
+    "releasing",
+    "released",
+    "acknowledged",
+    "failed",
+    "expired",
+    "revoked",
+    "vetoed",
+    "rejected",
+];
 
 /// `/console/tenants/{tenant}/restores`
 pub(super) async fn list(api: Api, Path(tenant): Path<String>, here: Here) -> Answer {
@@ -61,7 +71,6 @@ fn facts(restore: &Restore, device: Option<&Device>, base: &str) -> Vec<(&'stati
         ("The device's name, in its words", Cell::or_nothing(device, |device| Cell::Text(device.name.clone()))),
         ("The device's key", Cell::or_nothing(device, attestation)),
         ("Reason, in the device's words", Cell::Text(restore.reason.clone())),
-        ("Approvals that it needs", Cell::Count(restore.approvals.into())),
         ("Not released before", Cell::Time(restore.not_before)),
         ("Runs out", Cell::Time(restore.expires_at)),
     ];

@@ -1,15 +1,19 @@
 //! What a person is shown before they sign.
 
 use super::admin::Shared;
+use super::approvals::decision;
 use super::authorisation::{Demand, Route, Routes};
 use super::request::{Admin, Body};
 use crate::api;
 use crate::broker::Broker;
 use crate::caller::Person;
 use crate::error::Error;
-use crate::ops::people::acts::{self, Request, Shown};
+use crate::ops::people::acts::{self, Challenge, Request, Shown};
+use crate::ops::restore::decide::to_sign;
 use axum::extract::State;
 use axum::{Extension, Json};
+use policies::admin::Act;
+use protocol::encoding::from_json;
 use protocol::messages::Problem;
 use serde_json::Value;
 use std::sync::Arc;
@@ -33,14 +37,33 @@ pub(super) async fn begin(
     if !act.needs_passkey() {
         return Ok(Json(unsigned(shown(route, &names, &ask.body))));
     }
-    let shown = shown(route, &names, &ask.body);
-    Ok(Json(begun(&broker, person, &ask, shown)))
+    let mut shown = shown(route, &names, &ask.body);
+    let challenge = challenge(&broker, act, (&names, &ask.body), &mut shown).await?;
+    Ok(Json(begun(&broker, person, &ask, (shown, challenge))))
 }
 
-fn begun(broker: &Broker, person: &Person, ask: &api::BeginAct, shown: Shown) -> api::Act {
+fn begun(broker: &Broker, person: &Person, ask: &api::BeginAct, (shown, challenge): (Shown, Challenge)) -> api::Act {
     let request = Request { method: &ask.method, path: &ask.path, body: ask.body.as_bytes() };
-    let (act, options) = acts::begin(broker, person, request, &shown);
+    let (act, options) = acts::begin(broker, person, request, (&shown, challenge));
     api::Act { act: Some(act), options: Some(options), ..unsigned(shown) }
+}
+
+/// A decision on a restore is signed as such, and its person reads what they decide on.
+async fn challenge(
+    broker: &Broker,
+    act: Act,
+    (names, body): (&[(String, String)], &str),
+    shown: &mut Shown,
+) -> Result<Challenge, Error> {
+    let named = |wanted: &str| names.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let (Act::RestoresApprove, Some(tenant), Some(restore)) = (act, named("tenant"), named("restore")) else {
+        return Ok(Challenge::Act);
+    };
+    let restore = restore.parse().map_err(|_| Error::NotFound)?;
+    let decision = decision(&from_json(body.as_bytes())?)?;
+    let (challenge, of_restore) = to_sign(broker, (tenant, restore), decision).await?;
+    shown.lines.extend(of_restore);
+    Ok(Challenge::Approval(challenge))
 }
 
 fn unsigned(shown: Shown) -> api::Act {

@@ -6,8 +6,9 @@ use crate::broker::Broker;
 use crate::commit::Target;
 use crate::error::Error;
 use crate::ops::{self, revoke::Revoked};
+use crate::store::restores::{self, Restore};
 use crate::store::tenants::Protection;
-use crate::store::{devices, records, restores, tenants, users, wraps};
+use crate::store::{devices, records, tenants, users, wraps};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
@@ -240,7 +241,7 @@ pub(super) async fn restores(
     listed(rows, &page, |restore| restore.id.to_string(), shown_restore)
 }
 
-pub(super) fn shown_restore(restore: restores::Restore) -> api::Restore {
+pub(super) fn shown_restore(restore: Restore) -> api::Restore {
     api::Restore {
         id: restore.id,
         user: restore.user,
@@ -248,7 +249,6 @@ pub(super) fn shown_restore(restore: restores::Restore) -> api::Restore {
         records: restore.records,
         reason: restore.reason,
         state: restore.state.as_str().into(),
-        approvals: restore.approvals,
         not_before: restore.not_before,
         expires_at: restore.expires_at,
         changed_at: restore.changed_at,

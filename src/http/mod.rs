@@ -4,6 +4,7 @@ mod activity;
 mod acts;
 mod admin;
 mod answers;
+mod approvals;
 mod authorisation;
 mod destructions;
 mod devices;

@@ -5,8 +5,8 @@ use super::authorisation::{Routes, authorise};
 use super::operations::Health;
 use super::request::read;
 use super::{
-    activity, acts, admin, destructions, devices, drills, erasures, exports, findings, import, keks, log, lookup,
-    operations, people, records, restores, rewraps, sessions, sinks, veto,
+    activity, acts, admin, approvals, destructions, devices, drills, erasures, exports, findings, import, keks, log,
+    lookup, operations, people, records, restores, rewraps, sessions, sinks, veto,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -41,6 +41,7 @@ fn of_devices_and_people() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(restores::release))
         .routes(routes!(restores::acknowledge))
         .routes(routes!(restores::veto))
+        .routes(routes!(restores::approve))
         .routes(routes!(veto::page, veto::stop))
 }
 
@@ -58,6 +59,8 @@ fn of_tenants() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(lookup::record))
         .routes(routes!(admin::restores))
         .routes(routes!(lookup::restore))
+        .routes(routes!(approvals::approvals))
+        .routes(routes!(approvals::decide))
         .routes(routes!(lookup::search))
         .routes(routes!(activity::hours))
         .routes(routes!(activity::stream))

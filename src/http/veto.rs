@@ -131,7 +131,8 @@ impl Page {
             | RestoreState::Failed
             | RestoreState::Expired
             | RestoreState::Revoked
-            | RestoreState::Vetoed => Self { facts: facts(linked), ..over(restore.state) },
+            | RestoreState::Vetoed
+            | RestoreState::Rejected => Self { facts: facts(linked), ..over(restore.state) },
         }
     }
 }
@@ -153,7 +154,8 @@ fn over(state: RestoreState) -> Page {
         | RestoreState::Releasing
         | RestoreState::Failed
         | RestoreState::Expired
-        | RestoreState::Revoked => ("This restore is over", "No key went out, and none will."),
+        | RestoreState::Revoked
+        | RestoreState::Rejected => ("This restore is over", "No key went out, and none will."),
     };
     Page { title, text, facts: Vec::new(), has_button: false }
 }

@@ -60,6 +60,7 @@ fn user_restore(restore: &Restore, asking: &Device) -> Result<UserRestore, Error
         device_name: asking.name.parse().map_err(|_| corrupt("name"))?,
         platform: asking.platform.parse().map_err(|_| corrupt("platform"))?,
         reason: restore.reason.parse().map_err(|_| corrupt("reason"))?,
+        transcript: Base64Url(restore.transcript.into()),
         state: state(restore.state),
         asked_at: seconds(asked_at(restore)),
         not_before: seconds(restore.not_before),

@@ -1,9 +1,13 @@
-//! Whether policy lets a device act.
+//! Whether policy lets a device act, and whoever would approve.
 
 use crate::broker::Broker;
+use crate::roster::Admin;
 use crate::store::Standing;
 use crate::store::devices::{Device, Membership};
-use policies::{Action, Circumstances, Decision, DeviceFacts, Facts, RecordFacts, TenantFacts, UserFacts};
+use policies::{
+    Action, ApprovalFacts, ApproverFacts, Circumstances, Decision, DeviceFacts, Facts, RecordFacts, TenantFacts,
+    UserFacts,
+};
 
 /// What the policies say about this action of the device.
 pub(super) fn decide(
@@ -12,22 +16,73 @@ pub(super) fn decide(
     action: Action,
     records: &[RecordFacts<'_>],
 ) -> Decision {
+    let id = device.id.to_string();
     let facts = Facts {
-        tenant: TenantFacts { id: &device.tenant, allows_unattested_days: membership.unattested_days },
-        user: UserFacts { id: &device.user, active: membership.user == Standing::Active, managers: &[] },
-        device: DeviceFacts {
-            id: &device.id.to_string(),
-            user: &device.user,
-            active: device.state == Standing::Active,
-            attested: device.attested,
-            enrolled_by_help_desk: false,
-            enrolled_at: device.enrolled_at / 1_000,
-        },
+        tenant: tenant_facts(device, membership),
+        user: user_facts(device, membership),
+        device: device_facts(device, &id),
         records,
-        circumstances: Circumstances {
-            reason_given: action == Action::Restore,
-            ..Circumstances::at(broker.clock.now() / 1_000)
-        },
+        circumstances: Circumstances { reason_given: action == Action::Restore, ..now(broker) },
     };
     policies::decide(&broker.policies, action, &facts)
+}
+
+/// Who would approve.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Candidate<'a> {
+    Admin(&'a Admin),
+    Device(&'a Device),
+}
+
+/// Whether the policies let the candidate approve that the device gets records of these kinds.
+pub(super) fn may_approve(
+    broker: &Broker,
+    (device, membership): (&Device, &Membership),
+    kinds: &[&str],
+    candidate: Candidate<'_>,
+) -> bool {
+    let asking = device.id.to_string();
+    let id = match candidate {
+        Candidate::Admin(admin) => admin.id.to_string(),
+        Candidate::Device(device) => device.id.to_string(),
+    };
+    let facts = ApprovalFacts {
+        tenant: tenant_facts(device, membership),
+        user: user_facts(device, membership),
+        device: device_facts(device, &asking),
+        kinds,
+        approver: match candidate {
+            Candidate::Admin(admin) => ApproverFacts::Person { id: &id, account: account(admin), roles: &admin.roles },
+            Candidate::Device(device) => ApproverFacts::Device(device_facts(device, &id)),
+        },
+        circumstances: Circumstances { reason_given: true, ..now(broker) },
+    };
+    policies::decide_approval(&broker.policies, &facts).allowed
+}
+
+fn account(admin: &Admin) -> Option<UserFacts<'_>> {
+    admin.user.as_deref().map(|id| UserFacts { id, active: true, managers: &[] })
+}
+
+fn tenant_facts<'a>(device: &'a Device, membership: &Membership) -> TenantFacts<'a> {
+    TenantFacts { id: &device.tenant, allows_unattested_days: membership.unattested_days }
+}
+
+fn user_facts<'a>(device: &'a Device, membership: &Membership) -> UserFacts<'a> {
+    UserFacts { id: &device.user, active: membership.user == Standing::Active, managers: &[] }
+}
+
+fn device_facts<'a>(device: &'a Device, id: &'a str) -> DeviceFacts<'a> {
+    DeviceFacts {
+        id,
+        user: &device.user,
+        active: device.state == Standing::Active,
+        attested: device.attested,
+        enrolled_by_help_desk: false,
+        enrolled_at: device.enrolled_at / 1_000,
+    }
+}
+
+fn now(broker: &Broker) -> Circumstances<'static> {
+    Circumstances::at(broker.clock.now() / 1_000)
 }

@@ -1,6 +1,7 @@
 //! One file per table. One SQL text for SQLite and PostgreSQL; every write runs on the committer's connection.
 
 pub(crate) mod admins;
+pub(crate) mod approvals;
 pub(crate) mod broker_keys;
 pub(crate) mod cosignatures;
 pub(crate) mod cursors;

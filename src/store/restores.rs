@@ -1,12 +1,13 @@
 //! Table `restores`: each asks once for some records, to one key that one device made for it.
 
 use super::{Connection, StoreError, column, hash32, list, parsed, placeholders, stored_words};
+use protocol::approval::MatchCode;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 stored_words! {
-    /// Where a restore stands. Only `approved` can be released, once.
+    /// Where a restore stands. What it still waits for is never believed from here: the signatures say so.
     RestoreState {
         /// Waits for people or time.
         Pending = "pending",
@@ -26,6 +27,25 @@ stored_words! {
         Revoked = "revoked",
         /// The user stopped it; over.
         Vetoed = "vetoed",
+        /// An approver said no; over.
+        Rejected = "rejected",
+    }
+}
+
+impl RestoreState {
+    /// Whether it can still be released, so that it can be approved, rejected and stopped.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::Pending | Self::Approved | Self::Releasing => true,
+            Self::Released
+            | Self::Acknowledged
+            | Self::Failed
+            | Self::Expired
+            | Self::Revoked
+            | Self::Vetoed
+            | Self::Rejected => false,
+        }
     }
 }
 
@@ -44,14 +64,18 @@ pub struct Restore {
     pub records: Vec<Uuid>,
     /// The X-Wing public key that the device made for this restore.
     pub receive_key: Vec<u8>,
+    /// The JWS nonce of the request that opened it.
+    pub nonce: String,
     /// What the device said why.
     pub reason: String,
     /// The policy that it was asked under.
     pub policy_digest: [u8; 32],
-    /// How many people must still approve.
-    pub approvals: u32,
-    /// What approvals and releases name (protocol, section 4).
+    /// What approvals and releases name (protocol, section 6).
     pub transcript: [u8; 32],
+    /// What its user types on another device to approve there.
+    pub match_code: MatchCode,
+    /// How often another device came with another code.
+    pub wrong_codes: u32,
     /// SHA-256 of the secret in the link by which the user can stop it, where there is a link.
     pub veto_hash: Option<[u8; 32]>,
     /// Where it stands.
@@ -70,8 +94,8 @@ pub struct Restore {
     pub changed_at: i64,
 }
 
-const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, reason, policy_digest, approvals, transcript, \
-                       veto_hash, state, flight, answer, leaf_index, not_before, expires_at, changed_at";
+const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, nonce, reason, policy_digest, transcript, \
+                       match_code, wrong_codes, veto_hash, state, flight, answer, leaf_index, not_before, expires_at, changed_at";
 
 fn read(row: &AnyRow) -> Result<Restore, StoreError> {
     let records: String = column(row, "records")?;
@@ -82,11 +106,13 @@ fn read(row: &AnyRow) -> Result<Restore, StoreError> {
         device: parsed(row, "device")?,
         records: serde_json::from_str(&records).map_err(|_| StoreError::Corrupt { column: "records" })?,
         receive_key: column(row, "receive_key")?,
+        nonce: column(row, "nonce")?,
         reason: column(row, "reason")?,
         policy_digest: hash32(row, "policy_digest")?,
-        approvals: u32::try_from(column::<i64>(row, "approvals")?)
-            .map_err(|_| StoreError::Corrupt { column: "approvals" })?,
         transcript: hash32(row, "transcript")?,
+        match_code: parsed(row, "match_code")?,
+        wrong_codes: u32::try_from(column::<i64>(row, "wrong_codes")?)
+            .map_err(|_| StoreError::Corrupt { column: "wrong_codes" })?,
         veto_hash: column::<Option<Vec<u8>>>(row, "veto_hash")?
             .map(Vec::try_into)
             .transpose()
@@ -182,7 +208,7 @@ pub(crate) async fn in_flight_since(db: &mut Connection, before: i64) -> Result<
 }
 
 pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Result<(), StoreError> {
-    let sql = format!("INSERT INTO restores ({COLUMNS}) VALUES {}", placeholders(restores.len(), 18));
+    let sql = format!("INSERT INTO restores ({COLUMNS}) VALUES {}", placeholders(restores.len(), 20));
     let query = restores.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, restore| {
         let records = serde_json::to_string(&restore.records).expect("invariant: a list of UUIDs serialises");
         query
@@ -192,10 +218,12 @@ pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Res
             .bind(restore.device.to_string())
             .bind(records)
             .bind(&restore.receive_key[..])
+            .bind(&restore.nonce)
             .bind(&restore.reason)
             .bind(&restore.policy_digest[..])
-            .bind(i64::from(restore.approvals))
             .bind(&restore.transcript[..])
+            .bind(restore.match_code.to_string())
+            .bind(i64::from(restore.wrong_codes))
             .bind(restore.veto_hash.as_ref().map(|hash| &hash[..]))
             .bind(restore.state.as_str())
             .bind(restore.flight.map(|flight| flight.to_string()))
@@ -209,13 +237,13 @@ pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Res
     Ok(())
 }
 
-/// Writes how each stands: state, flight, answer, leaf, expiry and time of change; the rest of a restore never changes.
+/// Writes how each stands: state, flight, answer, leaf, expiry, time of change and wrong codes; the rest never changes.
 pub(crate) async fn update_all(db: &mut Connection, restores: &[Restore]) -> Result<(), StoreError> {
     let sql = format!(
         "UPDATE restores SET state = v.column2, flight = v.column3, answer = v.column4, leaf_index = v.column5,
-           expires_at = v.column6, changed_at = v.column7
+           expires_at = v.column6, changed_at = v.column7, wrong_codes = v.column8
          FROM (VALUES {}) AS v WHERE restores.id = v.column1",
-        placeholders(restores.len(), 7)
+        placeholders(restores.len(), 8)
     );
     let query = restores.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, restore| {
         query
@@ -226,6 +254,7 @@ pub(crate) async fn update_all(db: &mut Connection, restores: &[Restore]) -> Res
             .bind(restore.leaf_index.map(u64::cast_signed))
             .bind(restore.expires_at)
             .bind(restore.changed_at)
+            .bind(i64::from(restore.wrong_codes))
     });
     query.execute(db).await?;
     Ok(())

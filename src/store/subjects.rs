@@ -48,10 +48,12 @@ pub(crate) async fn insert(db: &mut Connection, tenant: &str, id: &str, sealed: 
     Ok(())
 }
 
-/// Destroys the person's key, and deletes what else is kept about them that nothing needs any more: restores, codes, notices,
-/// the mail address, names of devices. Overwritten, not only unlinked: the database is opened with `secure_delete`.
+/// Destroys the person's key, and deletes what else is kept about them that nothing needs any more: restores with their
+/// approvals, codes, notices, the mail address, names of devices. Overwritten, not only unlinked: the database is opened
+/// with `secure_delete`.
 pub(crate) async fn erase(db: &mut Connection, erasure: &Erasure) -> Result<(), StoreError> {
     let steps = [
+        "DELETE FROM approvals WHERE restore IN (SELECT id FROM restores WHERE tenant = $1 AND user_id = $2)",
         "DELETE FROM restores WHERE tenant = $1 AND user_id = $2",
         "DELETE FROM enrolment_codes WHERE tenant = $1 AND user_id = $2",
         "DELETE FROM notices WHERE tenant = $1 AND user_id = $2",

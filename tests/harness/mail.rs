@@ -19,11 +19,17 @@ pub async fn told() -> (Broker, Smtp, String) {
 
 /// The same, with a configuration that `edit` has changed.
 pub async fn told_with(edit: impl FnOnce(String) -> String) -> (Broker, Smtp, String) {
+    told_by(edit, |_| {}).await
+}
+
+/// The same, with what `prepare` puts into the broker's folder before it runs.
+pub async fn told_by(edit: impl FnOnce(String) -> String, prepare: impl FnOnce(&Broker)) -> (Broker, Smtp, String) {
     let server = Smtp::start(Speech::Tls).await;
     let mut broker = Broker::prepared(|config| edit(config + &section(server.port())));
     fs::write(broker.path("mail-ca.pem"), server.ca_pem()).unwrap();
     fs::write(broker.path("mail-password"), PASSWORD).unwrap();
     fs::write(broker.path("hook-key"), HOOK_KEY).unwrap();
+    prepare(&broker);
     broker.run(&[]).await;
     let vkey = broker.with_tenant().await;
     broker.admin_ok(&format!("/{TENANT}/users/alice/email"), json!({"email": ALICE})).await;

@@ -5,6 +5,7 @@
 pub mod aws;
 pub mod azure;
 pub mod bao;
+pub mod demanding;
 mod document;
 pub mod google;
 pub mod hsm;

@@ -131,6 +131,8 @@ def check_transcript(case):
         case["reason"].encode(),
     ]
     assert hash_fields("keyfold/1 restore", fields) == case["transcript"]
+    for decision in ("approve", "reject"):
+        assert hash_fields("keyfold/1 approve", [case["transcript"], decision.encode()]) == case[decision]
 
 
 def check_jws(case):
@@ -161,7 +163,7 @@ CHECKS = {
     "key-schedule.json": (check_key_schedule, ["context", "s_kms", "s_user", "commitment", "prefix", "material", "bundle"]),
     "bundle.json": (check_bundle, ["context", "s_kms", "commitment", "bundle"]),
     "sealing.json": (check_sealing, ["seed", "public", "context", "transcript", "info", "payload", "sealed"]),
-    "transcript.json": (check_transcript, ["thumbprint", "receive_key", "policy", "transcript"]),
+    "transcript.json": (check_transcript, ["thumbprint", "receive_key", "policy", "transcript", "approve", "reject"]),
     "jws.json": (check_jws, ["thumbprint"]),
     "enrolment-code.json": (check_enrolment_code, ["hash"]),
     "passphrase.json": (check_passphrase, ["context", "s_kms", "commitment"]),

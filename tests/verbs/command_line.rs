@@ -123,7 +123,7 @@ fn lists_say_the_same_twice(terminal: &Terminal, kek: &str) {
         (&["user", "list", TENANT], "USER", 1),
         (&["devices", TENANT], "DEVICE", 2),
         (&["records", TENANT], "RECORD", 1),
-        (&["restores", TENANT], "RESTORE", 2),
+        (&["restore", "list", TENANT], "RESTORE", 2),
     ] {
         let (table, list) = (terminal.admin(words), terminal.admin_json(words));
         let (rows, list) = (rows(&table), list.as_array().unwrap());

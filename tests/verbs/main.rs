@@ -6,6 +6,7 @@
 mod harness;
 
 mod admin;
+mod approvals;
 mod aws_kms;
 mod ceremony;
 mod command_line;
@@ -25,6 +26,7 @@ mod log;
 mod log_key;
 mod lookup;
 mod openapi;
+mod own_device;
 mod people;
 mod reach;
 mod requests;

@@ -102,6 +102,7 @@ impl Scene {
             records,
             policy: Base64Url(POLICY),
             needs: Needs::default(),
+            match_code: None,
             not_before: 0,
             expires_at: 600,
         }

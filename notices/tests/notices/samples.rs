@@ -33,7 +33,7 @@ pub(crate) fn all(words: &str) -> Vec<Notice> {
     vec![
         Notice::RestoreRequested { restore: restore.clone(), veto: VETO.into() },
         Notice::ApprovalWanted { restore: restore.clone(), approvals: 2, page: page.clone() },
-        Notice::RestoreApproved { restore: restore.clone(), veto: VETO.into() },
+        Notice::RestoreApproved { restore: restore.clone() },
         Notice::RestoreRejected { restore: restore.clone() },
         Notice::RestoreVetoed { restore: restore.clone() },
         Notice::RestoreReleased { restore: restore.clone() },

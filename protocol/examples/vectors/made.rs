@@ -7,6 +7,7 @@
 )]
 
 use keyfold_protocol::{
+    approval::{Decision, challenge},
     enrolment::EnrolmentCode,
     jws::{DeviceKey, PublicJwk, Signer},
     names::{TenantId, UserId},
@@ -195,11 +196,14 @@ fn transcript() -> Value {
         nonce: "bm9uY2Utb2YtdGhlLXJlcXVlc3Q",
         reason: "new phone, ticket 4711",
     };
+    let transcript = facts.transcript();
     json!([{
         "restore": facts.restore, "tenant": tenant, "user": user, "device": facts.device,
         "thumbprint": hex::encode(facts.thumbprint), "receive_key": hex::encode(facts.receive_key),
         "records": facts.records, "policy": hex::encode(facts.policy), "nonce": facts.nonce, "reason": facts.reason,
-        "transcript": hex::encode(facts.transcript().as_bytes()),
+        "transcript": hex::encode(transcript.as_bytes()),
+        "approve": hex::encode(challenge(&transcript, Decision::Approve)),
+        "reject": hex::encode(challenge(&transcript, Decision::Reject)),
     }])
 }
 

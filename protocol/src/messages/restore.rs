@@ -1,5 +1,6 @@
 use super::wrap::{Bundle, RecordEntry};
 use crate::{
+    approval::MatchCode,
     encoding::Base64Url,
     names::{Kind, Text},
     sealing::{Sealed, SealingKey},
@@ -81,6 +82,10 @@ pub struct RestoreOpened {
     pub policy: Base64Url<[u8; 32]>,
     /// What is still missing.
     pub needs: Needs,
+    /// What the user types on another device of theirs to approve there; absent where no device can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[0-9]{2}$"))]
+    pub match_code: Option<MatchCode>,
     /// No release before this time.
     pub not_before: u64,
     /// No release from this time on.
@@ -93,6 +98,8 @@ pub struct RestoreOpened {
 pub struct Needs {
     /// So many more approvals.
     pub approvals: u32,
+    /// The approval of another device of the user.
+    pub own_device: bool,
     /// A fresh proof of who the user is.
     pub step_up: bool,
 }
@@ -112,8 +119,8 @@ pub enum RestoreState {
     Released,
     /// Over: the device has its keys.
     Acknowledged,
-    /// Over: refused.
-    Denied,
+    /// Over: an approver said no.
+    Rejected,
     /// Over: a part broke.
     Failed,
     /// Over: nobody acted in time.
@@ -171,7 +178,7 @@ pub struct ReleasedRecord {
     pub bundle: Base64Url<Bundle>,
 }
 
-/// A restore as the other devices of its user are told of it, so that they can stop it.
+/// A restore as the other devices of its user are told of it, so that they can stop it, or approve it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserRestore {
@@ -188,6 +195,9 @@ pub struct UserRestore {
     /// What it said why.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub reason: Text<512>,
+    /// What a device that approves signs.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub transcript: Base64Url<Transcript>,
     /// How far it is.
     pub state: RestoreState,
     /// When it was asked for.
@@ -203,6 +213,19 @@ pub struct UserRestore {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Veto {}
+
+/// `POST /v1/tenants/{t}/restores/{r}/approve`: by another active device of its user. The answer is empty (204).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Approve {
+    /// The transcript of the restore.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub transcript: Base64Url<Transcript>,
+    /// What the device that asks shows, as the user has typed it here.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[0-9]{2}$"))]
+    pub match_code: MatchCode,
+}
 
 /// `POST /v1/tenants/{t}/restores/{r}/ack`: the device has its keys. The answer is empty (204).
 #[derive(Debug, Clone, Serialize, Deserialize)]

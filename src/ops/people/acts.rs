@@ -29,11 +29,28 @@ pub struct Shown {
     pub lines: Vec<(String, String)>,
 }
 
+/// What is signed.
+#[derive(Debug, Clone, Copy)]
+pub enum Challenge {
+    /// All that is shown, and exactly this request.
+    Act,
+    /// A decision on a restore: the signature is verified again at the release, when nothing else is known of the act.
+    Approval([u8; 32]),
+}
+
 /// Keeps the act until it is signed. Gives its id and what the browser needs.
-pub fn begin(broker: &Broker, person: &Person, request: Request<'_>, shown: &Shown) -> (Uuid, Value) {
+pub fn begin(
+    broker: &Broker,
+    person: &Person,
+    request: Request<'_>,
+    (shown, challenge): (&Shown, Challenge),
+) -> (Uuid, Value) {
     let id = Uuid::new_v4();
     let request = hash(request);
-    let challenge = challenge(broker, (id, person), &request, shown);
+    let challenge = match challenge {
+        Challenge::Act => challenge_of(broker, (id, person), &request, shown),
+        Challenge::Approval(challenge) => challenge,
+    };
     let options = broker.relying_party.ask(&person.admin.passkeys, &challenge);
     let act = PendingAct { session: person.session.id, request, challenge };
     broker.acts.put_as(id, act, broker.clock.now());
@@ -41,7 +58,7 @@ pub fn begin(broker: &Broker, person: &Person, request: Request<'_>, shown: &Sho
 }
 
 /// `hash_fields("keyfold/1 act", id, where, who, request, title, lines)`.
-fn challenge(broker: &Broker, (id, person): (Uuid, &Person), request: &[u8; 32], shown: &Shown) -> [u8; 32] {
+fn challenge_of(broker: &Broker, (id, person): (Uuid, &Person), request: &[u8; 32], shown: &Shown) -> [u8; 32] {
     let lines: Vec<_> = shown.lines.iter().map(|(name, value)| format!("{name}\n{value}\n")).collect();
     hash_fields(
         "keyfold/1 act",

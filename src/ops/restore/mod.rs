@@ -1,23 +1,29 @@
 //! A device asks for its user's records: asked, released exactly once, acknowledged.
 
+mod approvals;
+mod asked;
+pub mod decide;
 mod open;
 mod release;
 mod told;
 pub mod veto;
 
+pub use approvals::{Counted, Weighed};
+pub use asked::Asked;
 pub use open::open;
 pub use release::release;
-pub use told::told;
+pub use told::{page, told};
 
 use super::Attempt;
 use super::protect::needed_keks;
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
-use crate::commit::{Change, ReleaseRequest, check_standing};
+use crate::commit::{Approvers, Change, ReleaseRequest, WRONG_CODES, check_standing};
 use crate::error::{Error, Refusal};
-use crate::store::records::{self, RecordSummary, Restorable};
+use crate::store::records::{RecordSummary, Restorable};
 use crate::store::restores::{self, Restore, RestoreState};
 use crate::store::{Connection, StoreError};
+use approvals::weigh;
 use audit::event::{Event, Kind};
 use protocol::encoding::Base64Url;
 use protocol::messages::{self, Acknowledge, Needs, RecordEntry, RestoreOpened};
@@ -30,10 +36,10 @@ pub async fn status(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<
     check_standing(&caller.device, &caller.membership)?;
     let mut db = broker.store.reader().await?;
     let restore = own(&mut db, caller, id).await?.ok_or(Refusal::RestoreUnknown)?;
-    let device = &caller.device;
-    let mut records = records::of_user_among(&mut db, (&device.tenant, &device.user), &restore.records).await?;
-    records.sort_by_key(|(record, _)| restore.records.iter().position(|id| *id == record.id));
-    opened(&restore, &records)
+    let asked = Asked::with(&mut db, restore, (caller.device.clone(), caller.membership)).await?;
+    let weighed = weigh(broker, &mut db, &asked).await?;
+    let waits = Waits { allowed: weighed.decision.allowed, missing: weighed.missing };
+    opened(&asked.restore, &asked.records, waits)
 }
 
 /// The device has its keys: the sealed answer is forgotten, and the restore is over.
@@ -69,7 +75,14 @@ fn restore_event(attempt: &Attempt<'_>, kind: Kind, restore: Uuid) -> Event {
 fn request(broker: &Broker, restore: Uuid, transcript: [u8; 32], records: &[Restorable]) -> ReleaseRequest {
     let keks: BTreeSet<Uuid> = records.iter().flat_map(|restorable| needed_keks(&restorable.wraps)).collect();
     let keks = keks.into_iter().collect();
-    ReleaseRequest { restore, flight: Uuid::new_v4(), transcript, keks, policy_digest: broker.policies.digest() }
+    ReleaseRequest {
+        restore,
+        flight: Uuid::new_v4(),
+        transcript,
+        keks,
+        policy_digest: broker.policies.digest(),
+        approvers: Approvers::default(),
+    }
 }
 
 /// This device's restore; nobody else's.
@@ -79,17 +92,39 @@ async fn own(db: &mut Connection, caller: &DeviceCaller, id: Uuid) -> Result<Opt
     Ok(found.filter(|restore| restore.device == device.id && restore.tenant == device.tenant))
 }
 
-fn opened(restore: &Restore, records: &[(RecordSummary, bool)]) -> Result<RestoreOpened, Error> {
+/// What a restore waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    allowed: bool,
+    missing: policies::Needs,
+}
+
+fn opened(
+    restore: &Restore,
+    records: &[(RecordSummary, bool)],
+    Waits { allowed, missing }: Waits,
+) -> Result<RestoreOpened, Error> {
+    let devices_count = missing.own_device || missing.own_device_counts;
     Ok(RestoreOpened {
         restore: restore.id,
-        state: state(restore.state),
+        state: state(seen(restore.state, allowed && missing.nothing())),
         transcript: Base64Url(restore.transcript.into()),
         records: records.iter().map(|(record, _)| entry(record)).collect::<Result<_, _>>()?,
         policy: Base64Url(restore.policy_digest),
-        needs: Needs { approvals: restore.approvals, step_up: false },
+        needs: Needs { approvals: missing.approvals, own_device: missing.own_device, step_up: false },
+        match_code: Some(restore.match_code).filter(|_| devices_count && restore.wrong_codes < WRONG_CODES),
         not_before: seconds(restore.not_before),
         expires_at: seconds(restore.expires_at),
     })
+}
+
+/// How a restore stands for those who look: what is stored of an open one is no more than what was so when it changed.
+pub fn seen(state: RestoreState, ready: bool) -> RestoreState {
+    match (state, ready) {
+        (RestoreState::Pending | RestoreState::Approved, true) => RestoreState::Approved,
+        (RestoreState::Pending | RestoreState::Approved, false) => RestoreState::Pending,
+        (state, _) => state,
+    }
 }
 
 pub(super) fn entry(record: &RecordSummary) -> Result<RecordEntry, Error> {
@@ -109,7 +144,7 @@ pub(super) fn kind(kind: &str) -> Result<names::Kind, Error> {
 }
 
 /// Unix milliseconds of the request: its id was made then.
-pub(super) fn asked_at(restore: &Restore) -> i64 {
+pub fn asked_at(restore: &Restore) -> i64 {
     let (seconds, nanoseconds) = restore.id.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
     i64::try_from(seconds).unwrap_or(i64::MAX / 2_000) * 1_000 + i64::from(nanoseconds / 1_000_000)
 }
@@ -130,5 +165,6 @@ pub(super) fn state(state: RestoreState) -> messages::RestoreState {
         RestoreState::Expired => messages::RestoreState::Expired,
         RestoreState::Revoked => messages::RestoreState::Revoked,
         RestoreState::Vetoed => messages::RestoreState::Vetoed,
+        RestoreState::Rejected => messages::RestoreState::Rejected,
     }
 }

@@ -1,30 +1,32 @@
 //! Asking: which records, whether policy allows it, and what must still happen.
 
-use super::told::told;
+use super::asked::{facts, transcript_of};
+use super::told::{told, told_approvers};
 use super::veto::VetoLink;
-use super::{ids, opened, restore_event};
+use super::{Waits, ids, opened, restore_event};
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
+use crate::clock::Timestamp;
 use crate::commit::{Change, check_standing};
 use crate::error::{Error, Refusal};
-use crate::ops::wrap::user_id;
 use crate::ops::{Attempt, standing};
 use crate::store::devices::Device;
 use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::Kind;
+use aws_lc_rs::rand;
 use notices::Notice;
-use policies::{Action, Decision, RecordFacts};
+use policies::{Action, Decision};
+use protocol::approval::MatchCode;
 use protocol::messages::{OpenRestore, RestoreOpened, Selection};
 use protocol::names;
-use protocol::transcript::Facts;
 use uuid::Uuid;
 
 /// Opens a restore, approved at once where policy needs nobody.
 pub async fn open(broker: &Broker, caller: &DeviceCaller, ask: OpenRestore) -> Result<RestoreOpened, Error> {
     broker.disk.check()?;
     let attempt = Attempt { broker, caller, refused_as: Kind::RestoreDenied };
-    let id = Uuid::now_v7();
+    let id = made_at(broker.clock.now());
     let event = restore_event(&attempt, Kind::RestoreRequested, id).reason(ask.reason.as_str());
     let (records, decision) = match admit(broker, caller, &ask).await {
         Ok(admitted) => admitted,
@@ -37,11 +39,22 @@ pub async fn open(broker: &Broker, caller: &DeviceCaller, ask: OpenRestore) -> R
     }
     let mut restore = restore(broker, caller, &ask, (id, &records, &decision))?;
     let veto = VetoLink::generate(&broker.public_url);
-    let told = told(broker, &restore, |restore| Notice::RestoreRequested { restore, veto: veto.url }).await?;
+    let mut told = told(broker, &restore, |restore| Notice::RestoreRequested { restore, veto: veto.url }).await?;
     restore.veto_hash = (!told.is_empty()).then_some(veto.hash);
+    let needs = decision.needs;
+    if needs.approvals > 0 || needs.notify.approvers {
+        told.extend(told_approvers(broker, &restore, needs.approvals).await?);
+    }
     let change = Change::OpenRestore(Box::new(restore.clone()));
     broker.committer.commit(attempt.proposal(change, event).telling(told)).await?;
-    opened(&restore, &records)
+    opened(&restore, &records, Waits { allowed: true, missing: needs })
+}
+
+/// An id of this time (Unix milliseconds): the delay that policy wants is counted from there, and no row can say otherwise.
+fn made_at(now: Timestamp) -> Uuid {
+    let mut random = [0; 10];
+    rand::fill(&mut random).expect("invariant: the system random number generator works");
+    uuid::Builder::from_unix_timestamp_millis(now.unsigned_abs(), &random).into_uuid()
 }
 
 /// The records that are asked for, each with whether it is the newest of its kind.
@@ -52,15 +65,7 @@ async fn admit(broker: &Broker, caller: &DeviceCaller, ask: &OpenRestore) -> Res
     let (device, membership) = (&caller.device, &caller.membership);
     check_standing(device, membership)?;
     let records = select(broker, device, selection).await?;
-    let facts: Vec<_> = records
-        .iter()
-        .map(|(RecordSummary { user, kind, generation, .. }, newest)| RecordFacts {
-            owner: user,
-            kind,
-            generation: *generation,
-            newest: *newest,
-        })
-        .collect();
+    let facts: Vec<_> = records.iter().map(|(record, newest)| facts(record, *newest)).collect();
     let decision = standing::decide(broker, (device, membership), Action::Restore, &facts);
     Ok((records, decision))
 }
@@ -92,39 +97,32 @@ fn restore(
 ) -> Result<Restore, Error> {
     let (device, now) = (&caller.device, broker.clock.now());
     let records: Vec<Uuid> = records.iter().map(|(record, _)| record.id).collect();
-    let transcript = Facts {
-        restore: id,
-        tenant: &caller.tenant,
-        user: &user_id(&device.user)?,
-        device: device.id,
-        thumbprint: &device.thumbprint,
-        receive_key: &ask.receive_key.0,
-        records: &records,
-        policy: &broker.policies.digest(),
-        nonce: &caller.nonce_text,
-        reason: ask.reason.as_str(),
-    };
     let needs = decision.needs;
     let lifetime = i64::try_from(broker.restore_lifetime.as_millis()).unwrap_or(i64::MAX / 2);
     let not_before = now + i64::try_from(needs.delay_seconds).unwrap_or(i64::from(u32::MAX)) * 1_000;
-    Ok(Restore {
+    let waits = needs.approvals > 0 || needs.own_device;
+    let mut restore = Restore {
         id,
         tenant: device.tenant.clone(),
         user: device.user.clone(),
         device: device.id,
-        transcript: *transcript.transcript().as_bytes(),
+        transcript: [0; 32],
         records,
         receive_key: ask.receive_key.0.as_ref().to_vec(),
+        nonce: caller.nonce_text.clone(),
         reason: ask.reason.as_str().into(),
         policy_digest: broker.policies.digest(),
-        approvals: needs.approvals,
+        match_code: MatchCode::generate(),
+        wrong_codes: 0,
         veto_hash: None,
-        state: if needs.approvals == 0 && !needs.own_device { RestoreState::Approved } else { RestoreState::Pending },
+        state: if waits { RestoreState::Pending } else { RestoreState::Approved },
         flight: None,
         answer: None,
         leaf_index: None,
         not_before,
         expires_at: not_before.saturating_add(lifetime),
         changed_at: now,
-    })
+    };
+    restore.transcript = *transcript_of(&restore, device)?.as_bytes();
+    Ok(restore)
 }

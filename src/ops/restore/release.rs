@@ -1,20 +1,21 @@
 //! The way of one release, top to bottom: intent, unwrap, seal, release. Only then the sealed bytes go out.
 
+use super::approvals::{Weighed, weigh};
+use super::asked::Asked;
 use super::told::told;
 use super::{ids, kind, own, request, restore_event};
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
-use crate::commit::{Applied, Change, Committed, ReleaseRequest, check_standing};
+use crate::commit::{Applied, Approvers, Change, Committed, ReleaseRequest, check_standing};
 use crate::error::{Error, Refusal};
 use crate::kms;
-use crate::ops::{Attempt, protect, standing};
+use crate::ops::{Attempt, protect};
 use crate::store::StoreError;
 use crate::store::keks::Kek;
 use crate::store::records::{self, Record, Restorable};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::{Event, Exposure, Kind, Outcome};
 use notices::Notice;
-use policies::{Action, RecordFacts};
 use protocol::encoding::Base64Url;
 use protocol::messages::{Bundle, Release, Released, ReleasedRecord};
 use protocol::record::WrappingSecret;
@@ -35,7 +36,7 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     let Some((restore, records)) = load(broker, caller, id).await? else {
         return Err(attempt.refuse(Refusal::RestoreUnknown, event).await);
     };
-    let request = request(broker, id, *ask.transcript.0.as_bytes(), &records);
+    let mut request = request(broker, id, *ask.transcript.0.as_bytes(), &records);
     let event = describe(event, &records);
     if restore.state == RestoreState::Released {
         return fetch_again(&attempt, request, event, &records).await;
@@ -43,7 +44,8 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     if records.iter().any(|restorable| restorable.wraps.is_empty()) {
         return Err(attempt.refuse(Refusal::RecordShredded, event).await);
     }
-    let event = checked_by_policy(&attempt, event, &records).await?;
+    let (event, approvers) = checked_by_policy(&attempt, event, (&restore, &records)).await?;
+    request.approvers = approvers;
     let told = told(broker, &restore, |restore| Notice::RestoreReleased { restore }).await?;
 
     let begin = attempt.proposal(Change::BeginRelease(request.clone()), event.clone());
@@ -85,24 +87,43 @@ fn describe(event: Event, records: &[Restorable]) -> Event {
     protect::name_keks(event, keks.iter().map(|(_, kek)| kek))
 }
 
-/// The event with the ids of the policies that allow it; where they do not, the refusal, recorded.
-async fn checked_by_policy(attempt: &Attempt<'_>, event: Event, records: &[Restorable]) -> Result<Event, Error> {
+/// The event with the ids of the policies that allow it and the names of those who approved, whom the gate looks at again;
+/// where something is missing, the refusal, recorded.
+async fn checked_by_policy(
+    attempt: &Attempt<'_>,
+    event: Event,
+    (restore, records): (&Restore, &[Restorable]),
+) -> Result<(Event, Approvers), Error> {
     let (broker, caller) = (attempt.broker, attempt.caller);
-    let (device, membership) = (&caller.device, &caller.membership);
-    if check_standing(device, membership).is_err() {
-        return Ok(event); // The gate says so, and says why.
+    let (device, membership) = (caller.device.clone(), caller.membership);
+    if check_standing(&device, &membership).is_err() {
+        return Ok((event, Approvers::default())); // The gate says so, and says why.
     }
-    let facts: Vec<_> = records.iter().map(facts).collect();
-    let decision = standing::decide(broker, (device, membership), Action::Restore, &facts);
-    let event = event.policy(decision.determined_by.join(" "));
-    if decision.allowed {
-        return Ok(event);
+    let records = records.iter().map(|restorable| (restorable.record.summary(), restorable.newest)).collect();
+    let asked = Asked { restore: restore.clone(), device, membership, records };
+    let weighed = match weigh(broker, &mut *broker.store.reader().await?, &asked).await {
+        Ok(weighed) => weighed,
+        Err(Error::Refused(refusal)) => return Err(attempt.refuse(refusal, event).await),
+        Err(error) => return Err(error),
+    };
+    let event = event.policy(weighed.decision.determined_by.join(" "));
+    let event = match weighed.names() {
+        names if names.is_empty() => event,
+        names => event.actor(names),
+    };
+    match refusal(&weighed, restore) {
+        None => Ok((event, weighed.approvers())),
+        Some(refusal) => Err(attempt.refuse(refusal, event).await),
     }
-    Err(attempt.refuse(Refusal::PolicyDenied, event).await)
 }
 
-fn facts(Restorable { record, newest, .. }: &Restorable) -> RecordFacts<'_> {
-    RecordFacts { owner: &record.user, kind: &record.kind, generation: record.generation, newest: *newest }
+fn refusal(weighed: &Weighed, restore: &Restore) -> Option<Refusal> {
+    match (weighed.decision.allowed, weighed.missing.nothing()) {
+        (true, true) => None,
+        (false, _) => Some(Refusal::PolicyDenied),
+        (true, false) if restore.state.is_open() => Some(Refusal::RestorePending),
+        (true, false) => Some(Refusal::RestoreOver),
+    }
 }
 
 async fn fetch_again(

@@ -1,15 +1,17 @@
-//! What people are told of a restore: its user by mail, and whoever has a webhook.
+//! What people are told of a restore: its user and those who may approve it by mail, and whoever has a webhook.
 
 use super::kind;
 use crate::broker::Broker;
 use crate::error::Error;
 use crate::outbox::Told;
+use crate::roster::{self, Admin, AdminState, INSTALLATION};
 use crate::store::notices::SealedNotice;
 use crate::store::restores::Restore;
-use crate::store::{StoreError, devices, records, users};
-use notices::{Notice, Time};
+use crate::store::{Connection, StoreError, devices, records, users};
+use notices::{Address, Notice, Time};
+use policies::Role;
 
-/// What `notice` makes of the restore, for each who is to be told; to be stored with the event that it tells of.
+/// What `notice` makes of the restore, for its user; to be stored with the event that it tells of.
 pub async fn told(
     broker: &Broker,
     restore: &Restore,
@@ -18,14 +20,51 @@ pub async fn told(
     if !broker.outbox.is_used(&restore.tenant) {
         return Ok(Vec::new());
     }
-    let (tenant, user) = (&*restore.tenant, &*restore.user);
     let mut db = broker.store.reader().await?;
-    let emails: Vec<_> = users::find(&mut db, tenant, user).await?.and_then(|user| user.email).into_iter().collect();
-    let (device, _) = devices::find(&mut db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
-    let records = records::of_user_among(&mut db, (tenant, user), &restore.records).await?;
-    drop(db);
+    let user = users::find(&mut db, &restore.tenant, &restore.user).await?;
+    let emails: Vec<_> = user.and_then(|user| user.email).into_iter().collect();
+    let notice = notice(described(&mut db, restore).await?);
+    Ok(sealed(broker, restore, &emails, notice))
+}
+
+/// That the restore waits for so many approvals, for everybody who may give one.
+pub(super) async fn told_approvers(
+    broker: &Broker,
+    restore: &Restore,
+    approvals: u32,
+) -> Result<Vec<SealedNotice>, Error> {
+    if !broker.outbox.is_used(&restore.tenant) {
+        return Ok(Vec::new());
+    }
+    let mut db = broker.store.reader().await?;
+    let mut admins = roster::admins_of(&broker.keys, &mut db, &restore.tenant).await?;
+    admins.extend(roster::admins_of(&broker.keys, &mut db, INSTALLATION).await?);
+    let approves = |admin: &&Admin| {
+        let own = admin.user.as_deref() == Some(&*restore.user);
+        admin.state == AdminState::Active && admin.roles.contains(&Role::Approver) && !own
+    };
+    let emails = admins.iter().filter(approves).filter_map(|admin| admin.email.as_deref()?.parse().ok());
+    let emails: Vec<Address> = emails.collect();
+    let (page, restore_facts) = (page(broker, restore), described(&mut db, restore).await?);
+    let notice = Notice::ApprovalWanted { restore: restore_facts, approvals, page };
+    Ok(sealed(broker, restore, &emails, notice))
+}
+
+/// The console's page about the restore, where people decide on it.
+pub fn page(broker: &Broker, restore: &Restore) -> String {
+    format!("{}/console/tenants/{}/restores/{}", broker.public_url, restore.tenant, restore.id)
+}
+
+fn sealed(broker: &Broker, restore: &Restore, emails: &[Address], notice: Notice) -> Vec<SealedNotice> {
+    let told = Told { tenant: &restore.tenant, user: &restore.user, emails, notice };
+    broker.outbox.seal(&broker.keys, &told, broker.clock.now())
+}
+
+async fn described(db: &mut Connection, restore: &Restore) -> Result<notices::Restore, Error> {
+    let (device, _) = devices::find(db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
+    let records = records::of_user_among(db, (&restore.tenant, &restore.user), &restore.records).await?;
     let kinds = records.iter().map(|(record, _)| Ok(kind(&record.kind)?.to_string())).collect::<Result<_, Error>>()?;
-    let notice = notice(notices::Restore {
+    Ok(notices::Restore {
         restore: restore.id,
         user: restore.user.clone(),
         device: device.id,
@@ -36,7 +75,5 @@ pub async fn told(
         asked_at: Time::from_ms(super::asked_at(restore)),
         not_before: Time::from_ms(restore.not_before),
         expires_at: Time::from_ms(restore.expires_at),
-    });
-    let told = Told { tenant, user, emails: &emails, notice };
-    Ok(broker.outbox.seal(&broker.keys, &told, broker.clock.now()))
+    })
 }

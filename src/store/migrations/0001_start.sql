@@ -133,10 +133,12 @@ CREATE TABLE restores (
   device           TEXT   NOT NULL,
   records          TEXT   NOT NULL,
   receive_key      BLOB   NOT NULL,
+  nonce            TEXT   NOT NULL,
   reason           TEXT   NOT NULL,
   policy_digest    BLOB   NOT NULL,
-  approvals        BIGINT NOT NULL,
   transcript       BLOB   NOT NULL,
+  match_code       TEXT   NOT NULL,
+  wrong_codes      BIGINT NOT NULL,
   veto_hash        BLOB,
   state            TEXT   NOT NULL,
   flight           TEXT,
@@ -151,6 +153,17 @@ CREATE INDEX restores_of_user ON restores (tenant, user_id, id);
 CREATE UNIQUE INDEX restores_of_veto ON restores (veto_hash) WHERE veto_hash IS NOT NULL;
 CREATE INDEX restores_in_state ON restores (state, changed_at);
 CREATE INDEX restores_in_flight ON restores (changed_at) WHERE flight IS NOT NULL;
+
+-- Who approved a restore, or rejected it. `signature` is as it was made: it is verified again at the release.
+CREATE TABLE approvals (
+  restore          TEXT   NOT NULL,
+  approver         TEXT   NOT NULL,
+  by_device        BIGINT NOT NULL,
+  decision         TEXT   NOT NULL,
+  signature        BLOB   NOT NULL,
+  given_at         BIGINT NOT NULL,
+  PRIMARY KEY (restore, approver)
+);
 
 -- What people are to be told, sealed: written with the event that it tells of, gone when it was sent or given up.
 CREATE TABLE notices (

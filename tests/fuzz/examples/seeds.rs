@@ -98,7 +98,7 @@ fn message_examples() -> [Value; MESSAGES.len()] {
         json!({"records": [entry]}),
         json!({"kinds": ["identity"], "receive_key": ingress["key"], "reason": "new phone"}),
         json!({"restore": UUID, "state": "approved", "transcript": hash, "records": [entry], "policy": hash,
-            "needs": {"approvals": 1, "step_up": false}, "not_before": 1, "expires_at": 2}),
+            "needs": {"approvals": 1, "own_device": true, "step_up": false}, "match_code": "07", "not_before": 1, "expires_at": 2}),
         json!({"transcript": hash}),
         json!({"records": [released], "receipt": "receipt", "leaf": "leaf"}),
         json!({"transcript": hash}),
