@@ -17,6 +17,7 @@ use crate::quorum::Quorum;
 use crate::reserved::Reserved;
 use crate::roster::Bootstrap;
 use crate::sessions::Sessions;
+use crate::sso::Sso;
 use crate::store::Store;
 use audit::finding::Settings;
 use identity::passkey::{AttestationRoots, RelyingParty};
@@ -71,6 +72,8 @@ pub struct Broker {
     pub admins: Administrators,
     /// Who is signed in.
     pub sessions: Sessions,
+    /// Where they may sign on.
+    pub sso: Sso,
     /// What browsers and authenticators know the broker as.
     pub relying_party: RelyingParty,
     /// The makes of authenticators that may be used; `None`: every make.

@@ -115,6 +115,12 @@ stored_words! {
         AdminChanged = "admin_changed",
         /// The installation would have no owner any more.
         LastOwner = "last_owner",
+        /// The issuer's answer does not hold, or it is nobody who administers.
+        SignOnRefused = "sign_on_refused",
+        /// The issuer gives no usable answer.
+        IssuerUnavailable = "issuer_unavailable",
+        /// It is no logout token, or one that was used.
+        LogoutRefused = "logout_refused",
         /// The request comes from another site's page.
         CrossSite = "cross_site",
         /// The sink is not stopped, so there is nothing to resume.

@@ -29,6 +29,7 @@ mod reserved;
 mod roster;
 mod sending;
 mod sessions;
+mod sso;
 mod store;
 
 use clap::Parser;

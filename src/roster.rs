@@ -65,6 +65,9 @@ pub struct Admin {
     pub email: Option<String>,
     /// What the person may do there.
     pub roles: Vec<Role>,
+    /// Who the person is to the tenant's issuer, if they may sign on there.
+    #[serde(default)]
+    pub subject: Option<String>,
     /// The person's own account among the tenant's users: they never approve for it.
     pub user: Option<String>,
     /// How far the person is.

@@ -29,8 +29,8 @@ pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
 pub use lookup::{Hit, Hits, OwnedQuery, RestoresQuery, SearchQuery};
 pub use people::{
-    Act, Admin, Admins, Appoint, Assign, BeginAct, Ceremony, CreateToken, Invited, Join, Line, Passkey, Session,
-    Sessions, Shown, SignedIn, Token, Tokens,
+    Act, Admin, Admins, Appoint, Assign, BackChannelLogout, BeginAct, BeginSignOn, Ceremony, CreateToken, Invited,
+    Join, Line, Passkey, Session, Sessions, Shown, SignOn, SignOnCallback, SignedIn, Token, Tokens,
 };
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
 pub use sinks::{AskGap, AskReplay, DeadLetter, IndexRange, Sink, TestedSink};

@@ -28,6 +28,41 @@ pub struct Join {
     pub name: Option<String>,
 }
 
+/// Whose administrator wants to sign on.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BeginSignOn {
+    /// A tenant, or `installation`.
+    pub tenant: String,
+}
+
+/// Where to send the browser.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SignOn {
+    /// The issuer's.
+    pub url: String,
+}
+
+/// The query with which the issuer sent the browser back (RFC 6749, section 4.1.2; RFC 9207).
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignOnCallback {
+    /// As it went out.
+    pub state: String,
+    /// Good once.
+    pub code: String,
+    /// Which issuer made the code.
+    #[serde(default)]
+    pub iss: Option<String>,
+}
+
+/// What an issuer sends when a session there is over.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct BackChannelLogout {
+    /// Signed by the issuer.
+    pub logout_token: String,
+}
+
 /// Who is signed in.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SignedIn {
@@ -58,6 +93,8 @@ pub struct Admin {
     pub roles: Vec<String>,
     /// The person's own account among the tenant's users.
     pub user: Option<String>,
+    /// Who the person is to the tenant's issuer.
+    pub subject: Option<String>,
     /// `invited`, `active` or `revoked`.
     pub state: String,
     /// What the person signs with.
@@ -88,6 +125,9 @@ pub struct Appoint {
     pub email: Option<String>,
     /// At least one.
     pub roles: Vec<String>,
+    /// Who they are to the tenant's issuer (`sub`), to sign on there.
+    #[serde(default)]
+    pub subject: Option<String>,
     /// The person's own account among the tenant's users: they never approve for it.
     #[serde(default)]
     pub user: Option<String>,

@@ -26,6 +26,7 @@ use crate::reserved::Reserved;
 use crate::roster::Bootstrap;
 use crate::sending;
 use crate::sessions::Sessions;
+use crate::sso::Sso;
 use crate::store::{Store, log};
 use clap::Args;
 use identity::passkey::RelyingParty;
@@ -181,6 +182,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admins: Administrators::new(config.admin_tokens()?)?,
         sessions: Sessions::default(),
+        sso: Sso::new(config.issuers()?),
         relying_party: RelyingParty::new(&config.public_url.parse()?, "Keyfold")?,
         attestation: None,
         bootstrap: Bootstrap::default(),

@@ -7,6 +7,7 @@ pub mod notices;
 mod policies;
 mod provider;
 pub mod sink;
+pub mod sso;
 mod witness;
 
 pub use cosigning::{Release, Witness};
@@ -116,6 +117,9 @@ pub struct Config {
     /// What decides whether.
     #[serde(default)]
     pub policies: policies::Policies,
+    /// Where administrators may sign on.
+    #[serde(default)]
+    pub sso: Vec<sso::Issuer>,
     /// Which findings are raised from the log.
     #[serde(default)]
     pub findings: Findings,
@@ -267,6 +271,7 @@ impl Config {
             return Err(ConfigError::Invalid("two `[[sinks]]` have one name, and so one cursor"));
         }
         self.notices.check()?;
+        self.check_issuers()?;
         self.check_witnesses()
     }
 

@@ -47,6 +47,7 @@ pub fn router(api: Router) -> Router {
         .route("/tenants/{tenant}/people.csv", get(people::csv))
         .route("/sign-in", get(entrance::sign_in))
         .route("/join", get(entrance::join))
+        .route("/sso", get(entrance::sso))
         .route("/account", get(account::show))
         .route("/search", get(overview::search))
         .route("/tenants/{tenant}", get(overview::show))

@@ -18,13 +18,13 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 const OWN: &[(&str, &[Refusal])] = {
     use Refusal::{
         AdminChanged, AlreadyApproved, CeremonyOver, CodeInvalid, CountChanged, DestructionOver, DeviceKnown,
-        ImportUnsupported, InvitationInvalid, KekInactive, KekMissing, KekNotDisabled, KekReserved, KekTaken,
-        LastOwner, LastPasskey, LogNotFrozen, MatchCodeWrong, MatchCodesSpent, MaterialInvalid, NotAllowed,
-        NothingToRotate, OwnRestore, PasskeyCloned, PasskeyRefused, PersonNeeded, PolicyChanged, PolicyDenied,
-        ProtectionChanged, ProviderReserved, RecordShredded, RecordTaken, RecordUnknown, RestoreInProgress,
-        RestoreNotReleased, RestoreOver, RestorePending, RestoreReleased, RestoreUnknown, RewrapOpen, RewrapOver,
-        SealedInvalid, SecondAdministratorNeeded, SinkRunning, StaleGeneration, StaleIngress, SubjectErased, Taken,
-        TranscriptMismatch, Unknown, UserInactive, UserNotRevoked,
+        ImportUnsupported, InvitationInvalid, IssuerUnavailable, KekInactive, KekMissing, KekNotDisabled, KekReserved,
+        KekTaken, LastOwner, LastPasskey, LogNotFrozen, LogoutRefused, MatchCodeWrong, MatchCodesSpent,
+        MaterialInvalid, NotAllowed, NothingToRotate, OwnRestore, PasskeyCloned, PasskeyRefused, PersonNeeded,
+        PolicyChanged, PolicyDenied, ProtectionChanged, ProviderReserved, RecordShredded, RecordTaken, RecordUnknown,
+        RestoreInProgress, RestoreNotReleased, RestoreOver, RestorePending, RestoreReleased, RestoreUnknown,
+        RewrapOpen, RewrapOver, SealedInvalid, SecondAdministratorNeeded, SignOnRefused, SinkRunning, StaleGeneration,
+        StaleIngress, SubjectErased, Taken, TranscriptMismatch, Unknown, UserInactive, UserNotRevoked,
     };
     &[
         ("admin_cancel_destruction", &[DestructionOver]),
@@ -113,13 +113,16 @@ const OWN: &[(&str, &[Refusal])] = {
         ),
         ("restores_status", &[RestoreUnknown, TranscriptMismatch]),
         ("restores_veto", &[RestoreUnknown, RestoreReleased, RestoreOver]),
+        ("sessions_back_channel_logout", &[IssuerUnavailable, LogoutRefused]),
         ("sessions_begin_act", &[PersonNeeded, NotAllowed, TranscriptMismatch]),
         ("sessions_begin_join", &[InvitationInvalid]),
+        ("sessions_begin_sign_on", &[IssuerUnavailable]),
         ("sessions_begin_passkey", &[PersonNeeded, PasskeyRefused]),
         ("sessions_end_session", &[PersonNeeded]),
         ("sessions_finish_join", &[InvitationInvalid, CeremonyOver, PasskeyRefused, AdminChanged, Taken]),
         ("sessions_finish_passkey", &[PersonNeeded, CeremonyOver, PasskeyRefused, AdminChanged]),
         ("sessions_finish_sign_in", &[PasskeyCloned]),
+        ("sessions_finish_sign_on", &[CeremonyOver, SignOnRefused, IssuerUnavailable]),
         ("sessions_remove_passkey", &[PersonNeeded, LastPasskey, AdminChanged]),
         ("sessions_session", &[PersonNeeded]),
         ("sessions_sessions", &[PersonNeeded]),
@@ -127,8 +130,8 @@ const OWN: &[(&str, &[Refusal])] = {
     ]
 };
 
-/// The operation whose body names the path of another.
-const NAMES_A_PATH: &str = "sessions_begin_act";
+/// The operations whose body names what may not be there: another operation, a tenant.
+const NAME_THINGS: &[&str] = &["sessions_begin_act", "sessions_begin_sign_on"];
 
 /// The operations that wait for the customer's KMS or HSM.
 const ASK_A_PROVIDER: &[&str] =
@@ -220,7 +223,8 @@ fn of_input(operation: &Operation) -> Vec<Error> {
         operation.parameters.iter().flatten().any(is_there)
     };
     let mut errors = Vec::new();
-    if has(ParameterIn::Path) || operation.operation_id.as_deref() == Some(NAMES_A_PATH) {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    if has(ParameterIn::Path) || NAME_THINGS.contains(&id) {
         errors.push(Error::NotFound);
     }
     if has(ParameterIn::Query) {

@@ -28,6 +28,7 @@ mod rewraps;
 mod router;
 mod sessions;
 mod sinks;
+mod sso;
 mod veto;
 mod witness;
 

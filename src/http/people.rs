@@ -30,8 +30,13 @@ pub(super) async fn appoint(
     Body(ask): Body<api::Appoint>,
 ) -> Created<api::Invited> {
     detached(async move {
-        let appointment =
-            Appointment { name: name(&ask.name)?, email: email(ask.email)?, roles: roles(&ask.roles)?, user: ask.user };
+        let appointment = Appointment {
+            name: name(&ask.name)?,
+            email: email(ask.email)?,
+            roles: roles(&ask.roles)?,
+            subject: ask.subject,
+            user: ask.user,
+        };
         Ok((StatusCode::CREATED, invited(&broker, people::appoint(&broker, &caller, &tenant, appointment).await?)))
     })
     .await
@@ -217,6 +222,7 @@ pub(super) fn shown_admin(admin: &roster::Admin) -> api::Admin {
         name: admin.name.clone(),
         email: admin.email.clone(),
         roles: admin.roles.iter().map(|role| role.as_str().into()).collect(),
+        subject: admin.subject.clone(),
         user: admin.user.clone(),
         state: admin.state.as_str().into(),
         passkeys: admin.passkeys.iter().map(passkey).collect(),

@@ -148,6 +148,20 @@ impl<T: DeserializeOwned> FromRequest<Arc<Broker>> for Body<T> {
     }
 }
 
+/// A form, as programs of other houses send it.
+pub(super) struct Form<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts, read(body, MAX_ADMIN_BODY).await?.into());
+        let form = axum::Form::<T>::from_request(request, state).await;
+        form.map(|axum::Form(form)| Self(form)).map_err(|_| Error::Malformed("the body is not the form of this route"))
+    }
+}
+
 /// Runs an operation to its end, also when the client hangs up in the middle.
 pub(super) async fn detached<T: Send + 'static>(
     operation: impl Future<Output = Result<T, Error>> + Send + 'static,

@@ -6,7 +6,7 @@ use super::operations::Health;
 use super::request::read;
 use super::{
     activity, acts, admin, approvals, destructions, devices, drills, erasures, exports, findings, import, keks, log,
-    lookup, operations, people, records, restores, rewraps, sessions, sinks, veto,
+    lookup, operations, people, records, restores, rewraps, sessions, sinks, sso, veto,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -105,6 +105,9 @@ fn of_people_who_administer() -> OpenApiRouter<Arc<Broker>> {
     OpenApiRouter::new()
         .routes(routes!(sessions::begin_sign_in))
         .routes(routes!(sessions::finish_sign_in))
+        .routes(routes!(sso::begin))
+        .routes(routes!(sso::finish))
+        .routes(routes!(sso::logout))
         .routes(routes!(sessions::begin_join))
         .routes(routes!(sessions::finish_join))
         .routes(routes!(sessions::session))

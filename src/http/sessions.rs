@@ -11,7 +11,7 @@ use crate::roster;
 use crate::sessions::{Session, WHOLE};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use policies::admin::{Act, may};
 use protocol::messages::Problem;
@@ -24,9 +24,14 @@ const COOKIE: &str = "__Host-keyfold";
 
 /// The session's cookie, where a request brings one.
 pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie_of(headers, COOKIE)
+}
+
+/// The value of a cookie.
+pub(super) fn cookie_of<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
 /// Begins to sign in with a passkey.
@@ -99,9 +104,7 @@ pub(super) async fn session(Admin(caller): Admin) -> Result<Json<api::SignedIn>,
 pub(super) async fn sign_out(State(broker): Shared, Admin(caller): Admin) -> Result<impl IntoResponse, Error> {
     let own = caller.person()?.session.id;
     broker.sessions.end(|session| session.id == own);
-    let gone = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
-    let gone = HeaderValue::try_from(gone).map_err(|_| Error::Interrupted)?;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]))
+    Ok((StatusCode::NO_CONTENT, set_cookie(COOKIE, "", 0)))
 }
 
 /// The own sessions.
@@ -179,10 +182,15 @@ pub(super) async fn remove_passkey(
     .await
 }
 
-fn signed_in(cookie: &str, session: Session, admin: &roster::Admin) -> impl IntoResponse + use<> {
-    let cookie = format!("{COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={}", WHOLE / 1_000);
-    let cookie = HeaderValue::try_from(cookie).expect("invariant: base64url is a header value");
-    ([(header::SET_COOKIE, cookie)], Json(shown(session, admin)))
+pub(super) fn signed_in(cookie: &str, session: Session, admin: &roster::Admin) -> impl IntoResponse + use<> {
+    (set_cookie(COOKIE, cookie, WHOLE / 1_000), Json(shown(session, admin)))
+}
+
+/// For this host alone, over TLS, out of reach of scripts; not sent by other sites' forms.
+pub(super) fn set_cookie(name: &str, value: &str, seconds: i64) -> [(HeaderName, HeaderValue); 1] {
+    let cookie = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}");
+    let cookie = HeaderValue::try_from(cookie).expect("invariant: base64url and ids are header values");
+    [(header::SET_COOKIE, cookie)]
 }
 
 fn shown(session: Session, admin: &roster::Admin) -> api::SignedIn {

@@ -34,6 +34,7 @@ mod restore;
 mod revoke;
 mod rewrap;
 mod rooms;
+mod sso;
 mod tokens;
 mod two_keks;
 mod veto;

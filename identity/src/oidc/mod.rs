@@ -16,6 +16,7 @@ use keys::Keys;
 use secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 use token::{IdClaims, Kind, LogoutClaims, Signed};
 use url::Url;
 
@@ -61,7 +62,7 @@ pub enum Algorithm {
 /// An issuer that has described itself, and its keys.
 #[derive(Debug)]
 pub struct Issuer {
-    config: Config,
+    config: Arc<Config>,
     http: reqwest::Client,
     metadata: Metadata,
     keys: Keys,
@@ -114,7 +115,8 @@ pub struct Logout {
 
 impl Issuer {
     /// Asks the issuer for its description and keys. `now` in Unix milliseconds, here and below.
-    pub async fn discover(config: Config, now: i64) -> Result<Self, OidcError> {
+    pub async fn discover(config: impl Into<Arc<Config>>, now: i64) -> Result<Self, OidcError> {
+        let config = config.into();
         let issuer = Url::parse(&config.issuer).map_err(|_| OidcError::Url)?;
         if !is_plain(&issuer) || !is_plain(&config.redirect_uri) {
             return Err(OidcError::Url);

@@ -11,6 +11,19 @@ async function signIn() {
   await ask("POST", `/v1/admin/sign-in/${begun.ceremony}`, await signed(begun.options));
 }
 
+async function signOn() {
+  const { url } = await ask("POST", "/v1/admin/sso", JSON.stringify({ tenant: document.getElementById("enter-tenant").value || "installation" }));
+  location.assign(url);
+}
+
+// The issuer's answer is in the query; it is good once.
+async function signedOn() {
+  const told = new URLSearchParams(location.search);
+  const answer = { state: told.get("state") ?? "", code: told.get("code") ?? "", iss: told.get("iss") };
+  history.replaceState(null, "", location.pathname);
+  await ask("POST", "/v1/admin/sso/callback", JSON.stringify(answer));
+}
+
 async function join() {
   const name = document.getElementById("enter-name").value;
   const invitation = location.hash.slice(1);
@@ -25,17 +38,35 @@ function next() {
   return own ? wanted.pathname + wanted.search : "/console";
 }
 
-nobody();
-button.disabled = false;
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  button.disabled = true;
+async function attempt(pressed, step) {
+  pressed.disabled = true;
   problem.textContent = "";
   try {
-    await (form.dataset.way === "join" ? join() : signIn());
-    location.assign(next());
+    await step();
   } catch (refused) {
     problem.textContent = refused.message;
-    button.disabled = false;
+    pressed.disabled = false;
   }
-});
+}
+
+const ways = { "join": join, "sign-in": signIn, "sso": signedOn };
+
+async function enter() {
+  await ways[form.dataset.way]();
+  location.assign(next());
+}
+
+function onSubmit(submitted, step) {
+  const pressed = submitted.querySelector("button");
+  pressed.disabled = false;
+  submitted.addEventListener("submit", (event) => {
+    event.preventDefault();
+    attempt(pressed, step);
+  });
+}
+
+nobody();
+onSubmit(form, enter);
+const elsewhere = document.getElementById("sign-on");
+if (elsewhere) onSubmit(elsewhere, signOn);
+if (form.dataset.way === "sso") attempt(button, enter);

@@ -62,6 +62,7 @@ fn first(name: &str, hash: [u8; 32], now: i64) -> Admin {
         version: 0,
         email: None,
         roles: vec![Role::Owner, Role::SecurityOfficer],
+        subject: None,
         user: None,
         state: AdminState::Invited,
         invitation: Some(roster::Invitation { hash, expires_at: now }),

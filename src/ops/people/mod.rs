@@ -3,6 +3,7 @@
 pub mod acts;
 pub mod join;
 pub mod sign_in;
+pub mod sso;
 pub mod tokens;
 
 use super::admin::require_tenant;
@@ -32,6 +33,8 @@ pub struct Appointment {
     pub email: Option<String>,
     /// What they may do.
     pub roles: Vec<Role>,
+    /// Who they are to the tenant's issuer.
+    pub subject: Option<String>,
     /// Their own account among the tenant's users.
     pub user: Option<String>,
 }
@@ -46,7 +49,7 @@ pub async fn appoint(
     require_tenant(broker, tenant).await?;
     let now = broker.clock.now();
     let (invitation, text) = invitation(now);
-    let Appointment { name, email, roles, user } = appointment;
+    let Appointment { name, email, roles, subject, user } = appointment;
     let admin = Admin {
         id: Uuid::now_v7(),
         tenant: tenant.into(),
@@ -54,6 +57,7 @@ pub async fn appoint(
         version: 1,
         email,
         roles,
+        subject,
         user,
         state: AdminState::Invited,
         invitation: Some(invitation),

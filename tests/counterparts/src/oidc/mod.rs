@@ -47,6 +47,7 @@ pub struct Issuer {
 
 struct Shared {
     url: String,
+    redirect: String,
     now: i64,
     keys: Keys,
     codes: HashMap<String, Fields>,
@@ -64,11 +65,19 @@ impl Issuer {
     /// # Panics
     /// When there is no port left on loopback.
     pub async fn start(now: i64) -> Self {
+        Self::start_for(now, REDIRECT).await
+    }
+
+    /// The same, for a client that is at `redirect`.
+    ///
+    /// # Panics
+    /// When there is no port left on loopback.
+    pub async fn start_for(now: i64, redirect: &str) -> Self {
         let authority = Authority::new();
         let outside = TcpListener::bind("127.0.0.1:0").expect("loopback has a port left");
         let port = outside.local_addr().expect("a listener has an address").port();
         let url = format!("https://localhost:{port}");
-        let shared = Arc::new(Mutex::new(Shared::new(&url, now)));
+        let shared = Arc::new(Mutex::new(Shared::new(&url, (now, redirect))));
         let server = Server::start(routes(shared.clone())).await;
         let behind = server.url().trim_start_matches("http://").to_owned();
         let tls = forward(outside, authority.server(), behind);
@@ -159,8 +168,9 @@ impl Drop for Issuer {
 }
 
 impl Shared {
-    fn new(url: &str, now: i64) -> Self {
+    fn new(url: &str, (now, redirect): (i64, &str)) -> Self {
         Self {
+            redirect: redirect.to_owned(),
             url: url.to_owned(),
             now,
             keys: Keys::new(),
@@ -234,7 +244,7 @@ async fn keys(State(shared): State<Arc<Mutex<Shared>>>) -> Answer {
 
 async fn authorize(State(shared): State<Arc<Mutex<Shared>>>, Query(request): Query<Fields>) -> Answer {
     let mut shared = lock(&shared);
-    let wanted = [("response_type", "code"), ("client_id", CLIENT), ("redirect_uri", REDIRECT)];
+    let wanted = [("response_type", "code"), ("client_id", CLIENT), ("redirect_uri", &*shared.redirect)];
     let wanted = wanted.into_iter().chain([("code_challenge_method", "S256"), ("scope", "openid email profile")]);
     if wanted.into_iter().any(|(name, value)| request.get(name).is_none_or(|given| given != value)) {
         return json_answer(StatusCode::BAD_REQUEST, json!({"error": "invalid_request"}));
@@ -243,7 +253,7 @@ async fn authorize(State(shared): State<Arc<Mutex<Shared>>>, Query(request): Que
     let code = format!("code-{}", shared.begun);
     let state = request.get("state").cloned().unwrap_or_default();
     let query = [("code", &code), ("state", &state), ("iss", &shared.url)];
-    let location = Url::parse_with_params(REDIRECT, query).expect("it is a URL");
+    let location = Url::parse_with_params(&shared.redirect, query).expect("it is a URL");
     shared.codes.insert(code, request);
     (StatusCode::FOUND, [(header::LOCATION, location.to_string())], Json(Value::Null))
 }
