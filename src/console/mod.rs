@@ -10,6 +10,7 @@ mod cell;
 mod chart;
 mod client;
 mod csv;
+mod decisions;
 mod devices;
 mod entrance;
 mod events;

@@ -3,6 +3,7 @@
 use super::cell::Cell;
 use super::client::{Api, At};
 use super::csv::{self, Row};
+use super::decisions;
 use super::devices::attestation;
 use super::events::Line;
 use super::filter::Filter;
@@ -11,7 +12,7 @@ use super::frame::{Answer, Frame, Section};
 use super::list::Here;
 use super::sheet::Sheet;
 use super::table::Table;
-use crate::api::{Device, Events, Page, Restore};
+use crate::api::{Approvals, Device, Events, Page, Restore};
 use axum::extract::Path;
 use policies::admin::Act;
 use serde_json::json;
@@ -53,12 +54,16 @@ fn at(tenant: &str) -> At {
 pub(super) async fn show(api: Api, Path((tenant, restore)): Path<(String, String)>) -> Answer {
     let found: Restore = api.get(&At::tenant(&tenant, &["restores", &restore])).await?;
     let device: Option<Device> = api.find(&At::tenant(&tenant, &["devices", &found.device.to_string()])).await?;
+    let approvals: Option<Approvals> = api.find(&At::tenant(&tenant, &["restores", &restore, "approvals"])).await?;
     let events: Option<Events> = api.find(&At::tenant(&tenant, &["events"]).with("cor", &restore)).await?;
     let frame = Frame::tenant(&api, &tenant, Section::Restores, "A restore").await?;
     let lines = |events: Events| events.events.iter().map(Line::of).collect::<Vec<_>>();
     let timeline = events.map(|events| Table::of("What happened", &lines(events), &frame.base));
     let facts = facts(&found, device.as_ref(), &frame.base);
-    let sheet = Sheet::new(frame).facts(facts).table(timeline);
+    let base = frame.base.clone();
+    let sheet = Sheet::new(frame).facts(facts);
+    let sheet = approvals.iter().fold(sheet, |sheet, approvals| decisions::on(sheet, &tenant, approvals, &base));
+    let sheet = sheet.table(timeline);
     let open = matches!(found.state.as_str(), "pending" | "approved" | "releasing");
     sheet.forms(open.then(|| revoke(&tenant, &found))).page()
 }

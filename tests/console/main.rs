@@ -5,6 +5,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod approvals;
 mod attacks;
 mod gallery;
 mod pages;

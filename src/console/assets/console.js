@@ -93,7 +93,7 @@ part("done").addEventListener("click", () => location.reload());
 
 for (const form of document.querySelectorAll("form.act")) {
   form.hidden = false;
-  form.querySelector("button").disabled = false;
+  form.querySelector("button:not([type])").disabled = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     (WAYS[form.dataset.way] ?? act)(form).catch(refuse);
