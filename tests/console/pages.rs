@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// The routes of the console's pages, and what its pictures are called.
-const PAGES: [(&str, &str); 25] = [
+const PAGES: [(&str, &str); 26] = [
     ("tenants", "/console"),
     ("account", "/console/account"),
     ("search", "/console/search?tenant=acme&q=a"),
@@ -35,6 +35,7 @@ const PAGES: [(&str, &str); 25] = [
     ("tokens", "/console/tenants/{tenant}/tokens"),
     ("sign-in", "/console/sign-in"),
     ("join", "/console/join"),
+    ("sso", "/console/sso"),
 ];
 /// The one page that needs what only a person can make; [`every_page_is_fit_to_be_seen`] looks at it too.
 const OF_AN_ADMIN: &str = "/console/tenants/{tenant}/admins/{admin}";
