@@ -83,6 +83,7 @@ pub(super) fn describe(error: &Error) -> Described {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one line for each refusal, and the compiler holds it complete")]
 fn refused(refusal: Refusal) -> Described {
     let (status, title) = match refusal {
         Refusal::TenantInactive => (StatusCode::FORBIDDEN, "The tenant is not active"),

@@ -167,8 +167,10 @@ async fn a_copied_passkey_approves_nothing() {
     let (opened, _) = scene.device.open("one").await;
     let (other, _) = scene.device.open("one").await;
     assert_eq!(say(&mut carol, &other, "approve").await, OK);
+    assert_eq!(scene.status(&other).await.state, RestoreState::Approved);
     assert_eq!(say(&mut thief, &opened, "approve").await, refused(403, "passkey_cloned"));
     scene.waits(&opened).await;
+    scene.waits(&other).await; // Nobody knows any more which of the two has approved it.
     let log = scene.broker.verified_log(TENANT, &scene.vkey);
     assert_eq!(outcomes(&log, "admin.denied"), ["passkey_cloned"]);
 }

@@ -47,6 +47,7 @@ async fn an_erased_person_is_in_no_event_and_every_proof_still_verifies() {
     let (status, refused) = erase(&broker, "alice").await;
     assert_eq!((status, &refused["code"]), (409, &json!("user_not_revoked")));
     broker.revoke(TENANT, "user", Some("alice")).await;
+    broker.sql("INSERT INTO approvals SELECT id, 'x', 1, 'approve', x'00', 1 FROM restores").await;
     let key = sealed_key(&broker).await;
     assert!(is_in_files(&broker, &key));
     let (status, done) = erase(&broker, "alice").await;
@@ -76,6 +77,7 @@ async fn an_erased_person_is_in_no_event_and_every_proof_still_verifies() {
     let left = broker.sql("SELECT group_concat(tenant) FROM leaves WHERE subject = 'alice'").await;
     assert_eq!((left, broker.sql("SELECT id FROM erasures").await), (None, None));
     assert_eq!(broker.sql("SELECT id FROM restores WHERE user_id = 'alice'").await, None);
+    assert_eq!(broker.sql("SELECT restore FROM approvals").await, None);
     assert_eq!(broker.sql("SELECT name FROM devices WHERE user_id = 'alice'").await.as_deref(), Some("erased"));
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Refusal};
 use crate::ops::from_source;
 use crate::roster::{self, Admin, AdminState, INSTALLATION, Invitation};
 use crate::sessions::random;
-use crate::store::passkey_counters;
+use crate::store::{Connection, StoreError, passkey_counters};
 use audit::event::{Event, Kind, Outcome};
 use identity::passkey::{Assertion, Passkey, shows_clone};
 use policies::admin::Role;
@@ -160,6 +160,11 @@ fn invitation(now: Timestamp) -> (Invitation, String) {
 
 /// Higher than any counter: what signs after it counts back.
 const NEVER_AGAIN: u32 = u32::MAX;
+
+/// Whether the passkey was found to exist twice: nobody knows which of the two has signed.
+pub(super) async fn is_copied(db: &mut Connection, credential: &str) -> Result<bool, StoreError> {
+    Ok(passkey_counters::find(db, credential).await? == Some(NEVER_AGAIN))
+}
 
 /// Counts a signature. A passkey that counts back exists twice: nothing that either of the two signs is believed any more.
 async fn count(broker: &Broker, admin: &Admin, source: &Source, assertion: &Assertion) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use super::asked_at;
 use crate::broker::Broker;
 use crate::commit::Approvers;
 use crate::error::{Error, Refusal};
+use crate::ops::people;
 use crate::ops::standing::{self, Candidate};
 use crate::roster::{self, Admin, AdminState};
 use crate::store::approvals::{self, Approval, Approver};
@@ -107,38 +108,59 @@ fn given(broker: &Broker, asked: &Asked, counted: &[Counted]) -> Given {
 async fn count(
     broker: &Broker,
     db: &mut Connection,
-    (asked, transcript): (&Asked, &Transcript),
+    of: (&Asked, &Transcript),
     approval: Approval,
 ) -> Result<Counted, Error> {
-    let approves = approval.decision == approval::Decision::Approve;
     match approval.approver {
-        Approver::Admin(id) => {
-            let admin = roster::admin(&broker.keys, db, id).await?;
-            let holds = |admin: &Admin| {
-                approves && is_signed_by(broker, transcript, &approval, admin) && may_approve(broker, asked, admin)
-            };
-            let holds = admin.as_ref().is_some_and(holds);
-            let (name, person, version) = match admin {
-                Some(admin) => (admin.actor(), admin.user.unwrap_or_else(|| id.to_string()), admin.version),
-                None => (format!("admin:{id}"), id.to_string(), 0),
-            };
-            Ok(Counted { approval, name, holds, person: Some(person), version })
-        }
-        Approver::Device(id) => {
-            let known = devices::find(db, id).await?;
-            let holds = |(device, membership): &(Device, Membership)| {
-                approves && is_signed_on(asked, &approval, device) && may_agree(broker, asked, (device, membership))
-            };
-            let holds = known.as_ref().is_some_and(holds);
-            Ok(Counted { approval, name: format!("device:{id}"), holds, person: None, version: 0 })
-        }
+        Approver::Admin(id) => count_person(broker, db, of, (approval, id)).await,
+        Approver::Device(id) => count_device(broker, db, of.0, (approval, id)).await,
     }
 }
 
-/// Whether one of the person's passkeys signed this decision on this restore.
-pub(super) fn is_signed_by(broker: &Broker, transcript: &Transcript, approval: &Approval, admin: &Admin) -> bool {
+async fn count_person(
+    broker: &Broker,
+    db: &mut Connection,
+    (asked, transcript): (&Asked, &Transcript),
+    (approval, id): (Approval, Uuid),
+) -> Result<Counted, Error> {
+    let Some(admin) = roster::admin(&broker.keys, db, id).await? else {
+        let (name, person) = (format!("admin:{id}"), Some(id.to_string()));
+        return Ok(Counted { approval, name, holds: false, person, version: 0 });
+    };
+    let is_approval = approval.decision == approval::Decision::Approve;
+    let signed = is_signed_by(broker, db, (transcript, &approval), &admin).await?;
+    let holds = is_approval && signed && may_approve(broker, asked, &admin);
+    let (name, version) = (admin.actor(), admin.version);
+    Ok(Counted { approval, name, holds, person: Some(admin.user.unwrap_or_else(|| id.to_string())), version })
+}
+
+async fn count_device(
+    broker: &Broker,
+    db: &mut Connection,
+    asked: &Asked,
+    (approval, id): (Approval, Uuid),
+) -> Result<Counted, Error> {
+    let known = devices::find(db, id).await?;
+    let is_approval = approval.decision == approval::Decision::Approve;
+    let holds = |(device, membership): &(Device, Membership)| {
+        is_approval && is_signed_on(asked, &approval, device) && may_agree(broker, asked, (device, membership))
+    };
+    let holds = known.as_ref().is_some_and(holds);
+    Ok(Counted { approval, name: format!("device:{id}"), holds, person: None, version: 0 })
+}
+
+/// Whether one of the person's passkeys signed this decision on this restore, and is not known to exist twice.
+pub(super) async fn is_signed_by(
+    broker: &Broker,
+    db: &mut Connection,
+    (transcript, approval): (&Transcript, &Approval),
+    admin: &Admin,
+) -> Result<bool, Error> {
     let challenge = challenge(transcript, approval.decision);
-    broker.relying_party.verify(&admin.passkeys, &challenge, &approval.signature).is_ok()
+    match broker.relying_party.verify(&admin.passkeys, &challenge, &approval.signature) {
+        Ok(assertion) => Ok(!people::is_copied(db, &assertion.credential).await?),
+        Err(_) => Ok(false),
+    }
 }
 
 /// Whether the device's key signed that it approves this restore, with the code that its user has compared.

@@ -65,7 +65,7 @@ pub async fn by_person(
     let restore = &asked.restore;
     let event = from_source(event(restore, decision, broker.policies.digest()), &caller.source).actor(&*caller.actor);
     let approval = approval(broker, restore, (Approver::Admin(person.admin.id), decision), signed.assertion.clone());
-    if let Some(refusal) = refusal(broker, person, &asked, &approval) {
+    if let Some(refusal) = refusal(broker, person, &asked, &approval).await? {
         return Err(refuse(broker, restore, event, refusal).await);
     }
     let given = Given { approvals: 1, ..Given::default() };
@@ -97,17 +97,23 @@ fn approval(
 }
 
 /// Why the person may not decide so. To stop something, the role is enough, and that was looked at.
-fn refusal(broker: &Broker, person: &Person, asked: &Asked, approval: &Approval) -> Option<Refusal> {
+async fn refusal(
+    broker: &Broker,
+    person: &Person,
+    asked: &Asked,
+    approval: &Approval,
+) -> Result<Option<Refusal>, Error> {
     let transcript = Transcript::from(asked.restore.transcript);
-    if !is_signed_by(broker, &transcript, approval, &person.admin) {
-        return Some(Refusal::PasskeyNeeded);
+    let mut db = broker.store.reader().await?;
+    if !is_signed_by(broker, &mut db, (&transcript, approval), &person.admin).await? {
+        return Ok(Some(Refusal::PasskeyNeeded));
     }
-    match approval.decision {
+    Ok(match approval.decision {
         Decision::Reject => None,
         Decision::Approve if is_own(asked, &person.admin) => Some(Refusal::OwnRestore),
         Decision::Approve if may_approve(broker, asked, &person.admin) => None,
         Decision::Approve => Some(Refusal::PolicyDenied),
-    }
+    })
 }
 
 async fn refuse(broker: &Broker, restore: &Restore, event: Event, refusal: Refusal) -> Error {
