@@ -125,6 +125,7 @@ fn body(route: &Route) -> Value {
         "admin_disable" | "admin_enable" | "admin_request_destruction" | "admin_erase_user" => {
             json!({"reason": "test"})
         }
+        "admin_decide" => json!({"decision": "reject"}),
         "admin_confirm_destruction" => json!({"records": 0}),
         "admin_step" => json!({"step": "stop"}),
         "admin_set_email" => json!({"email": "mallory@evil.example"}),
