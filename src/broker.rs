@@ -16,12 +16,12 @@ use crate::pending::{Joining, Pending, PendingAct};
 use crate::quorum::Quorum;
 use crate::reserved::Reserved;
 use crate::roster::Bootstrap;
+use crate::rulebook::Rulebook;
 use crate::sessions::Sessions;
 use crate::sso::Sso;
 use crate::store::Store;
 use audit::finding::Settings;
 use identity::passkey::{AttestationRoots, RelyingParty};
-use policies::PolicySet;
 use protocol::jws::PublicJwk;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,9 @@ pub struct Broker {
     /// Replay nonces.
     pub nonces: Nonces,
     /// What decides whether.
-    pub policies: PolicySet,
+    pub policies: Rulebook,
+    /// How long policies that may be weaker wait before they take effect.
+    pub weakening_delay: Duration,
     /// Where customers' keys live.
     pub kms: Kms,
     /// Whether their keys open.

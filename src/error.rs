@@ -1,6 +1,7 @@
 //! What an operation answers instead of success. `http/problem.rs` gives each a status; nothing else does.
 
 use crate::commit::CommitError;
+use crate::rulebook::RulesError;
 use crate::store::{StoreError, stored_words};
 use std::time::Duration;
 
@@ -85,6 +86,14 @@ stored_words! {
         PolicyDenied = "policy_denied",
         /// The policy changed since it was asked under.
         PolicyChanged = "policy_changed",
+        /// The log does not tell of the policies that the database names: nobody can say which are in force.
+        PolicyUnsound = "policy_unsound",
+        /// The version of the policies, or what is in force, is not what it was when it was looked at.
+        PolicyVersionChanged = "policy_version_changed",
+        /// The version of the policies is not in a state for that.
+        PolicyVersionOver = "policy_version_over",
+        /// The policies in force have replaced none.
+        NothingToRollBack = "nothing_to_roll_back",
         /// The nonce was used before.
         NonceSpent = "nonce_spent",
         /// The provider takes in no keys that were made elsewhere.
@@ -169,6 +178,9 @@ pub enum Error {
     /// The gate, a policy or a rule said no; recorded.
     #[error("refused: {}", .0.as_str())]
     Refused(Refusal),
+    /// The text is none of policies that could be in force.
+    #[error("the policies cannot be read")]
+    PolicyText(#[from] Box<policies::PolicyError>),
     /// [`Refusal::CountChanged`], with the count as it is now; recorded.
     #[error("refused: {lost} records would be lost now")]
     CountChanged {
@@ -210,5 +222,16 @@ pub enum Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<RulesError> for Error {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::Store(error) => error.into(),
+            RulesError::Unlogged | RulesError::Leaf(_) | RulesError::Text(_) | RulesError::Keys(_) => {
+                Refusal::PolicyUnsound.into()
+            }
+        }
     }
 }

@@ -27,6 +27,7 @@ mod pending;
 mod quorum;
 mod reserved;
 mod roster;
+mod rulebook;
 mod sending;
 mod sessions;
 mod sso;

@@ -14,6 +14,7 @@ mod import;
 mod keks;
 mod lookup;
 mod people;
+mod policies;
 mod rewraps;
 mod sinks;
 
@@ -31,6 +32,10 @@ pub use lookup::{Hit, Hits, OwnedQuery, RestoresQuery, SearchQuery};
 pub use people::{
     Act, Admin, Admins, Appoint, Assign, BackChannelLogout, BeginAct, BeginSignOn, Ceremony, CreateToken, Invited,
     Join, Line, Passkey, Session, Sessions, Shown, SignOn, SignOnCallback, SignedIn, Token, Tokens,
+};
+pub use policies::{
+    DraftPolicy, PolicyDecision, PolicyInForce, PolicyLibrary, PolicyMistake, PolicySeen, PolicyTried, PolicyValidated,
+    PolicyVersion, ReadyPolicies, RestoreTried, TryPolicy, ValidatePolicy,
 };
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
 pub use sinks::{AskGap, AskReplay, DeadLetter, IndexRange, Sink, TestedSink};

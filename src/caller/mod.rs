@@ -5,7 +5,8 @@ mod admin;
 pub use admin::{AdminCaller, Administrators, Hand, Person, Proof, Signed, administrator};
 
 use crate::broker::Broker;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
+use crate::rulebook::{Rules, RulesError};
 use crate::store::devices::{self, Device, Membership};
 use crate::store::nonces::SpentNonce;
 use aws_lc_rs::digest;
@@ -13,6 +14,7 @@ use protocol::encoding::from_json;
 use protocol::jws::{PublicJwk, Signer, Unverified, Verified};
 use protocol::names::TenantId;
 use std::net::IpAddr;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Where a request came from; goes into events, withheld by default.
@@ -46,12 +48,21 @@ pub struct DeviceCaller {
     pub device: Device,
     /// What its user and tenant were when it proved itself.
     pub membership: Membership,
+    /// The tenant's policies; `None` where nobody can say which are in force.
+    rules: Option<Arc<Rules>>,
     /// To be spent with the effect.
     pub nonce: SpentNonce,
     /// The nonce as it was sent: part of a transcript.
     pub nonce_text: String,
     /// Where from.
     pub source: Source,
+}
+
+impl DeviceCaller {
+    /// What decides whether it may.
+    pub fn rules(&self) -> Result<&Arc<Rules>, Refusal> {
+        self.rules.as_ref().ok_or(Refusal::PolicyUnsound)
+    }
 }
 
 /// A key that has proven itself but is not enrolled.
@@ -73,7 +84,11 @@ pub async fn device(broker: &Broker, request: SignedRequest) -> Result<(DeviceCa
     let ((device, membership), verified, nonce) = counted(broker, &request.source, proven)?;
     broker.limits.count(request.tenant.as_str(), device.id)?;
     let SignedRequest { tenant, source, .. } = request;
-    let caller = DeviceCaller { tenant, device, membership, nonce, nonce_text: verified.nonce, source };
+    let rules = match broker.policies.of(&device.tenant, membership.policy).await {
+        Err(RulesError::Store(error)) => return Err(error.into()),
+        rules => rules.ok(),
+    };
+    let caller = DeviceCaller { tenant, device, membership, rules, nonce, nonce_text: verified.nonce, source };
     Ok((caller, verified.payload))
 }
 

@@ -114,7 +114,7 @@ async fn ask(broker: Arc<Broker>, asker: Principal, counts: Arc<impl Fn() -> boo
             .device(asker.device.to_string())
             .user(&*asker.user)
             .correlation(Uuid::now_v7())
-            .policy_digest(broker.policies.digest());
+            .policy_digest(broker.policies.default_rules().digest);
         let proposal = Proposal {
             tenant: TENANT.into(),
             nonce: Some((Uuid::new_v4().into_bytes(), now)),

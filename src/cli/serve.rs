@@ -24,6 +24,7 @@ use crate::ops::{erase, findings, keks, rewrap, sweep};
 use crate::pending::Pending;
 use crate::reserved::Reserved;
 use crate::roster::Bootstrap;
+use crate::rulebook::Rulebook;
 use crate::sending;
 use crate::sessions::Sessions;
 use crate::sso::Sso;
@@ -168,7 +169,8 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
     let broker = Broker {
         quorum: config.release.quorum(),
         nonces: Nonces::new(&keys.nonce),
-        policies: config.default_policies()?,
+        policies: Rulebook::new(keys.clone(), store.clone(), config.default_policies()?),
+        weakening_delay: config.policies.weakening_delay(),
         kms: Kms::new(rooms),
         health: health::Health::default(),
         feeds: Feeds::default(),

@@ -2,7 +2,7 @@
 
 use super::gate::Applied;
 use super::keks as kek_life;
-use super::{KekStep, Proposal, SinkStep, people, rewraps as rewrap_steps, sinks};
+use super::{KekStep, PolicyStep, Proposal, SinkStep, people, policies, rewraps as rewrap_steps, sinks};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::store::admins;
@@ -80,6 +80,8 @@ pub enum Rare {
     StoreToken(tokens::Row),
     /// An API token ends.
     RevokeToken(Uuid),
+    /// A version of the tenant's policies, or what becomes of it.
+    StepPolicy(Box<PolicyStep>),
     /// A step of this sink, by name.
     StepSink(String, SinkStep),
     /// The log takes events again, although a witness knows another history of it.
@@ -112,6 +114,7 @@ impl Rare {
             | Self::StoreAdmin(_)
             | Self::StoreToken(_)
             | Self::RevokeToken(_)
+            | Self::StepPolicy(_)
             | Self::StepSink(..)
             | Self::Thaw
             | Self::Export
@@ -146,6 +149,7 @@ impl Rare {
             | Self::StepRewrap { .. }
             | Self::CompleteRewrap(_)
             | Self::StoreToken(_)
+            | Self::StepPolicy(_)
             | Self::Note => false,
         }
     }
@@ -217,6 +221,7 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::StoreAdmin(row) => people::store_admin(db, row).await,
         Rare::StoreToken(row) => people::store_token(db, row).await,
         Rare::RevokeToken(id) => people::revoke_token(db, tenant, *id).await,
+        Rare::StepPolicy(step) => policies::step(db, tenant, step).await,
         Rare::StepSink(sink, step) => sinks::step(db, (tenant, sink), step).await,
         Rare::Thaw => thaw(db, tenant).await,
         Rare::Export | Rare::Note => Ok(Ok(Applied::Done)),

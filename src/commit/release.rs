@@ -20,8 +20,8 @@ pub struct ReleaseRequest {
     pub transcript: [u8; 32],
     /// The KEKs that its records are wrapped under.
     pub keks: Vec<Uuid>,
-    /// The policy that allowed it just now.
-    pub policy_digest: [u8; 32],
+    /// The version of the tenant's policies that allowed it just now; `None`: the defaults.
+    pub policy: Option<u64>,
     /// Those whose approvals it needs, as far as it needs any.
     pub approvers: Approvers,
 }
@@ -68,7 +68,7 @@ pub(super) fn begin(
     if now < restore.not_before {
         return Err(Refusal::RestorePending);
     }
-    check_release(view, tenant, restore, release, now)?;
+    check_release(view, restore, release, now)?;
     check_approvers(view, restore, &release.approvers)?;
     move_to(view, release.restore, RestoreState::Releasing, now);
     if let Some(restore) = view.restores.get_mut(&release.restore) {
@@ -78,20 +78,15 @@ pub(super) fn begin(
 }
 
 /// What must hold at every moment at which key material of a restore may move.
-fn check_release(
-    view: &View,
-    tenant: &str,
-    restore: &Restore,
-    release: &ReleaseRequest,
-    now: Timestamp,
-) -> Result<(), Refusal> {
+fn check_release(view: &View, restore: &Restore, release: &ReleaseRequest, now: Timestamp) -> Result<(), Refusal> {
     if now >= restore.expires_at {
         return Err(Refusal::RestoreOver);
     }
-    if restore.policy_digest != release.policy_digest {
+    let in_force = view.devices.get(&restore.device).map(|(_, membership)| membership.policy);
+    if in_force != Some(release.policy) {
         return Err(Refusal::PolicyChanged);
     }
-    release.keks.iter().try_for_each(|kek| check_kek(view, tenant, *kek))
+    release.keks.iter().try_for_each(|kek| check_kek(view, &restore.tenant, *kek))
 }
 
 pub(super) fn finish(
@@ -105,7 +100,7 @@ pub(super) fn finish(
     if restore.state != RestoreState::Releasing || restore.flight != Some(release.flight) {
         return Err(Refusal::RestoreOver);
     }
-    check_release(view, tenant, restore, release, now)?;
+    check_release(view, restore, release, now)?;
     check_approvers(view, restore, &release.approvers)?;
     land(view, (release.restore, release.flight), RestoreState::Released, now);
     if let Some(restore) = view.restores.get_mut(&release.restore) {
@@ -127,7 +122,7 @@ pub(super) fn fetch(
     if restore.state != RestoreState::Released {
         return Err(Refusal::RestoreOver);
     }
-    check_release(view, tenant, restore, release, now)?;
+    check_release(view, restore, release, now)?;
     Ok(restored(view, release.restore))
 }
 

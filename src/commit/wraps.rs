@@ -92,6 +92,7 @@ mod tests {
             state: Standing::Active,
             protection: Some(Protection::One(NEW)),
             unattested_days: None,
+            policy: None,
             created_at: 0,
         };
         view.tenants.insert("acme".into(), tenant);

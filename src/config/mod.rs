@@ -11,6 +11,7 @@ pub mod sso;
 mod witness;
 
 pub use cosigning::{Release, Witness};
+pub use policies::Policies;
 pub use provider::{Calls, Login, Pkcs11, Provider};
 pub use witness::WitnessConfig;
 
@@ -116,7 +117,7 @@ pub struct Config {
     pub notices: notices::Notices,
     /// What decides whether.
     #[serde(default)]
-    pub policies: policies::Policies,
+    pub policies: Policies,
     /// Where administrators may sign on.
     #[serde(default)]
     pub sso: Vec<sso::Issuer>,

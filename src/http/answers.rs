@@ -20,11 +20,12 @@ const OWN: &[(&str, &[Refusal])] = {
         AdminChanged, AlreadyApproved, CeremonyOver, CodeInvalid, CountChanged, DestructionOver, DeviceKnown,
         ImportUnsupported, InvitationInvalid, IssuerUnavailable, KekInactive, KekMissing, KekNotDisabled, KekReserved,
         KekTaken, LastOwner, LastPasskey, LogNotFrozen, LogoutRefused, MatchCodeWrong, MatchCodesSpent,
-        MaterialInvalid, NotAllowed, NothingToRotate, OwnRestore, PasskeyCloned, PasskeyRefused, PersonNeeded,
-        PolicyChanged, PolicyDenied, ProtectionChanged, ProviderReserved, RecordShredded, RecordTaken, RecordUnknown,
-        RestoreInProgress, RestoreNotReleased, RestoreOver, RestorePending, RestoreReleased, RestoreUnknown,
-        RewrapOpen, RewrapOver, SealedInvalid, SecondAdministratorNeeded, SignOnRefused, SinkRunning, StaleGeneration,
-        StaleIngress, SubjectErased, Taken, TranscriptMismatch, Unknown, UserInactive, UserNotRevoked,
+        MaterialInvalid, NotAllowed, NothingToRollBack, NothingToRotate, OwnRestore, PasskeyCloned, PasskeyRefused,
+        PersonNeeded, PolicyChanged, PolicyDenied, PolicyVersionChanged, PolicyVersionOver, ProtectionChanged,
+        ProviderReserved, RecordShredded, RecordTaken, RecordUnknown, RestoreInProgress, RestoreNotReleased,
+        RestoreOver, RestorePending, RestoreReleased, RestoreUnknown, RewrapOpen, RewrapOver, SealedInvalid,
+        SecondAdministratorNeeded, SignOnRefused, SinkRunning, StaleGeneration, StaleIngress, SubjectErased, Taken,
+        TranscriptMismatch, Unknown, UserInactive, UserNotRevoked,
     };
     &[
         ("admin_cancel_destruction", &[DestructionOver]),
@@ -68,6 +69,11 @@ const OWN: &[(&str, &[Refusal])] = {
         ("people_invite_again", &[LastOwner, AdminChanged]),
         ("people_revoke_admin", &[LastOwner, AdminChanged]),
         ("people_revoke_token", &[Unknown]),
+        ("policies_activate", &[PolicyVersionOver, PolicyVersionChanged, SecondAdministratorNeeded]),
+        ("policies_draft", &[PolicyVersionChanged]),
+        ("policies_propose", &[PolicyVersionOver, PolicyVersionChanged]),
+        ("policies_roll_back", &[NothingToRollBack, PolicyVersionChanged]),
+        ("policies_withdraw", &[PolicyVersionOver, PolicyVersionChanged]),
         (
             "records_wrap",
             &[
@@ -133,6 +139,26 @@ const OWN: &[(&str, &[Refusal])] = {
 /// The operations whose body names what may not be there: another operation, a tenant.
 const NAME_THINGS: &[&str] = &["sessions_begin_act", "sessions_begin_sign_on"];
 
+/// The operations that policies decide on, or that look at those in force.
+const ASK_POLICIES: &[&str] = &[
+    "admin_export",
+    "devices_enrol",
+    "devices_status",
+    "policies_activate",
+    "policies_dry_run",
+    "policies_in_force",
+    "policies_propose",
+    "policies_roll_back",
+    "policies_validate",
+    "records_wrap",
+    "restores_open",
+    "restores_release",
+];
+
+/// The operations that read a text of policies.
+const READ_POLICIES: &[&str] =
+    &["policies_activate", "policies_draft", "policies_dry_run", "policies_propose", "policies_roll_back"];
+
 /// The operations that wait for the customer's KMS or HSM.
 const ASK_A_PROVIDER: &[&str] =
     &["admin_import", "admin_parameters", "admin_register", "admin_rotate", "records_wrap", "restores_release"];
@@ -179,6 +205,12 @@ fn errors((method, path): (&str, &str), operation: &Operation) -> Vec<Error> {
     }
     if !is_open && method == "post" && path.contains("{tenant}") {
         errors.push(Refusal::TenantInactive.into());
+    }
+    if ASK_POLICIES.contains(&id) {
+        errors.push(Refusal::PolicyUnsound.into());
+    }
+    if READ_POLICIES.contains(&id) {
+        errors.push(unreadable());
     }
     if ASK_A_PROVIDER.contains(&id) {
         errors.extend(of_providers().map(Error::Provider));
@@ -251,6 +283,11 @@ fn of_providers() -> [ProviderError; 11] {
     [mismatch, missing, disabled, deleted, expired, exhausted, early, refused, throttled, unavailable, broken]
 }
 
+fn unreadable() -> Error {
+    let problem = ::policies::Problem::TextTooLong;
+    Error::PolicyText(Box::new(::policies::PolicyError { policy: None, line: 1, column: 1, problem }))
+}
+
 fn storage() -> Error {
     StoreError::Corrupt { column: "" }.into()
 }
@@ -267,7 +304,14 @@ mod tests {
         let operations = document.paths.paths.values().flat_map(|item| [&item.get, &item.post]).flatten();
         let ids: BTreeSet<_> = operations.filter_map(|operation| operation.operation_id.as_deref()).collect();
         let own = OWN.iter().map(|(id, _)| id);
-        for id in own.chain(ASK_A_PROVIDER).chain(NEED_ROOM).chain(NEED_WITNESSES).chain(FOR_VISITORS.0) {
+        for id in own
+            .chain(ASK_POLICIES)
+            .chain(READ_POLICIES)
+            .chain(ASK_A_PROVIDER)
+            .chain(NEED_ROOM)
+            .chain(NEED_WITNESSES)
+            .chain(FOR_VISITORS.0)
+        {
             assert!(ids.contains(id), "{id}");
         }
     }

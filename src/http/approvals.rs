@@ -51,7 +51,7 @@ pub(super) fn decision(ask: &api::Decide) -> Result<Decision, Error> {
 }
 
 fn shown(broker: &Broker, asked: Asked, weighed: Weighed) -> api::Approvals {
-    let shown = broker.policies.demands(&weighed.decision).into_iter();
+    let shown = asked.rules.set.demands(&weighed.decision).into_iter();
     let shown = shown.filter_map(|(demand, reasons)| shown_demand(&asked, &weighed, demand, &reasons));
     let demands: Vec<_> = shown.collect();
     let kinds = asked.kinds().into_iter().map(str::to_owned).collect();

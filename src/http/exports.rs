@@ -27,14 +27,15 @@ pub(super) async fn export(
 ) -> Created<api::Export> {
     detached(async move {
         let done = evidence::record(&broker, &admin, &tenant, &asked(ask)?).await?;
+        let rules = broker.policies.in_force(&tenant).await?;
         let shown = api::Export {
             export: done.export,
             made_at: done.made_at,
             from: done.range.start,
             to: done.range.end,
             checkpoint: done.checkpoint,
-            policies: broker.policies.full_text().into(),
-            schema: broker.policies.schema().into(),
+            policies: rules.set.full_text().into(),
+            schema: rules.set.schema().into(),
         };
         Ok((StatusCode::CREATED, Json(shown)))
     })

@@ -20,6 +20,7 @@ mod log;
 mod lookup;
 mod operations;
 mod people;
+mod policies;
 mod problem;
 mod records;
 mod request;

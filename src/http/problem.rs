@@ -56,6 +56,7 @@ pub(super) fn describe(error: &Error) -> Described {
         Error::UrlMismatch => (StatusCode::UNAUTHORIZED, "url_mismatch", "The request was signed for another URL"),
         Error::BadNonce => (StatusCode::BAD_REQUEST, Problem::BAD_NONCE, "The nonce is not acceptable"),
         Error::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is no such thing"),
+        Error::PolicyText(_) => (StatusCode::BAD_REQUEST, "policy_invalid", "The policies cannot be read"),
         Error::Refused(refusal) => refused(*refusal),
         Error::CountChanged { .. } => refused(Refusal::CountChanged),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
@@ -125,6 +126,12 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::TranscriptMismatch => (StatusCode::CONFLICT, "The transcript is not this restore's"),
         Refusal::PolicyDenied => (StatusCode::FORBIDDEN, "The policy does not allow it"),
         Refusal::PolicyChanged => (StatusCode::CONFLICT, "The policy has changed; open a new restore"),
+        Refusal::PolicyUnsound => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Nobody can say which policies are in force; nothing is released")
+        }
+        Refusal::PolicyVersionChanged => (StatusCode::CONFLICT, "The policies have been changed meanwhile; look again"),
+        Refusal::PolicyVersionOver => (StatusCode::CONFLICT, "The version of the policies is not in a state for that"),
+        Refusal::NothingToRollBack => (StatusCode::CONFLICT, "The policies in force have replaced none"),
         Refusal::NonceSpent => return (StatusCode::BAD_REQUEST, Problem::BAD_NONCE, "The nonce is not acceptable"),
         Refusal::ImportUnsupported => (StatusCode::CONFLICT, "The key provider takes in no keys made elsewhere"),
         Refusal::MaterialInvalid => (StatusCode::BAD_REQUEST, "The material does not open at the key provider"),
@@ -171,6 +178,7 @@ fn detail(error: &Error) -> Option<String> {
         Error::Malformed(what) => Some((*what).into()),
         Error::Payload(malformed) => Some(malformed.to_string()),
         Error::Jws(malformed) => Some(malformed.to_string()),
+        Error::PolicyText(error) => Some(error.to_string()),
         Error::Unfit(unfit) => Some(described(&unfit.steps)),
         Error::CountChanged { lost } => Some(format!("{lost} records would be lost now")),
         Error::Unproven
@@ -203,6 +211,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::UrlMismatch
         | Error::BadNonce
         | Error::NotFound
+        | Error::PolicyText(_)
         | Error::Refused(_)
         | Error::CountChanged { .. }
         | Error::Keys(_) => None,

@@ -6,7 +6,7 @@ use super::operations::Health;
 use super::request::read;
 use super::{
     activity, acts, admin, approvals, destructions, devices, drills, erasures, exports, findings, import, keks, log,
-    lookup, operations, people, records, restores, rewraps, sessions, sinks, sso, veto,
+    lookup, operations, people, policies, records, restores, rewraps, sessions, sinks, sso, veto,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -25,7 +25,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 fn routes() -> OpenApiRouter<Arc<Broker>> {
-    let administrators = of_tenants().merge(of_keks()).merge(of_sinks()).merge(of_people_who_administer());
+    let administrators =
+        of_tenants().merge(of_keks()).merge(of_sinks()).merge(of_people_who_administer()).merge(of_policies());
     of_devices_and_people().merge(administrators).merge(of_auditors_and_operators())
 }
 
@@ -126,6 +127,20 @@ fn of_people_who_administer() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(people::end_sessions))
         .routes(routes!(people::create_token, people::tokens))
         .routes(routes!(people::revoke_token))
+}
+
+fn of_policies() -> OpenApiRouter<Arc<Broker>> {
+    OpenApiRouter::new()
+        .routes(routes!(policies::draft, policies::list))
+        .routes(routes!(policies::in_force))
+        .routes(routes!(policies::ready))
+        .routes(routes!(policies::validate))
+        .routes(routes!(policies::dry_run))
+        .routes(routes!(policies::roll_back))
+        .routes(routes!(policies::show))
+        .routes(routes!(policies::propose))
+        .routes(routes!(policies::activate))
+        .routes(routes!(policies::withdraw))
 }
 
 fn of_auditors_and_operators() -> OpenApiRouter<Arc<Broker>> {

@@ -35,6 +35,7 @@ pub async fn create_tenant(
         state: Standing::Active,
         protection: None,
         unattested_days,
+        policy: None,
         created_at: now,
     };
     let rows = vec![broker.keys.make(id, Purpose::Log, now), broker.keys.make(id, Purpose::Ingress, now)];
@@ -43,7 +44,7 @@ pub async fn create_tenant(
     let subject = broker.keys.open_subject(id, "", &sealed)?;
     let event = Event::new(Kind::LogOpened, Outcome::OK)
         .event_key(broker.keys.event.public_key().clone())
-        .policy_digest(broker.policies.digest())
+        .policy_digest(broker.policies.default_rules().digest)
         .policy(
             unattested_days
                 .map_or("unattested devices: never".into(), |days| format!("unattested devices: {days} days")),

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::commit::{Change, Proposal, Rare};
 use crate::error::{Error, Refusal};
 use crate::keys::TenantKeys;
+use crate::rulebook::Rules;
 use crate::store::devices::{Device, Membership};
 use crate::store::users::{self, User};
 use crate::store::{Standing as State, enrolment_codes, tenants};
@@ -20,29 +21,30 @@ use uuid::Uuid;
 /// Enrols the key that signed the request. Whatever is wrong with code or tenant gets the same answer.
 pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<Enrolled, Error> {
     let now = broker.clock.now();
+    let tenant = tenants::find(&mut *broker.store.reader().await?, newcomer.tenant.as_str()).await?;
+    let Some(tenant) = tenant else { return Err(refuse_unproven(broker, &newcomer.source)) };
+    let rules = broker.policies.of(&tenant.id, tenant.policy).await?;
     let mut db = broker.store.reader().await?;
-    let Some(tenant) = tenants::find(&mut db, newcomer.tenant.as_str()).await? else {
-        return Err(refuse_unproven(broker, &newcomer.source));
-    };
     let hash = ask.code.hash();
     let Some(code) = enrolment_codes::usable(&mut db, &tenant.id, &hash, now).await? else {
         drop(db); // The commit may need a reader of its own, and there are few.
-        return Err(record_refusal(broker, newcomer, Refusal::CodeInvalid, None).await);
+        return Err(record_refusal(broker, (newcomer, &rules), Refusal::CodeInvalid, None).await);
     };
     let user = users::find(&mut db, &tenant.id, &code.user).await?.ok_or(Refusal::UserInactive)?;
     drop(db);
 
     let mut device = device(newcomer, &ask, &user, now);
     let (protection, unattested_days) = (tenant.protection, tenant.unattested_days);
-    let membership = Membership { user: user.state, tenant: tenant.state, protection, unattested_days };
-    let decision = standing::decide(broker, (&device, &membership), Action::Enrol, &[]);
+    let policy = tenant.policy;
+    let membership = Membership { user: user.state, tenant: tenant.state, protection, unattested_days, policy };
+    let decision = standing::decide(broker, &rules, (&device, &membership), Action::Enrol, &[]);
     if !decision.allowed {
-        return Err(record_refusal(broker, newcomer, Refusal::PolicyDenied, Some(device.user)).await);
+        return Err(record_refusal(broker, (newcomer, &rules), Refusal::PolicyDenied, Some(device.user)).await);
     }
     if !decision.needs.nothing() {
         device.state = State::Pending;
     }
-    let event = event(broker, newcomer, Kind::DeviceEnrolled)
+    let event = event((newcomer, &rules), Kind::DeviceEnrolled)
         .device(device.id.to_string())
         .user(&*device.user)
         .policy(decision.determined_by.join(" "));
@@ -50,7 +52,7 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
     let proposal = Proposal::new(&*device.tenant, change, event, Kind::EnrolDenied).about(&*device.user);
     let proposal = Proposal { nonce: Some(newcomer.nonce), ..proposal };
     broker.committer.commit_rare(proposal).await?;
-    enrolled(broker, newcomer, &device).await
+    enrolled(broker, (newcomer, &rules), &device).await
 }
 
 fn device(newcomer: &Newcomer, ask: &Enrol, user: &User, now: Timestamp) -> Device {
@@ -68,7 +70,7 @@ fn device(newcomer: &Newcomer, ask: &Enrol, user: &User, now: Timestamp) -> Devi
     }
 }
 
-async fn enrolled(broker: &Broker, newcomer: &Newcomer, device: &Device) -> Result<Enrolled, Error> {
+async fn enrolled(broker: &Broker, (newcomer, rules): (&Newcomer, &Rules), device: &Device) -> Result<Enrolled, Error> {
     let keys = broker.keys.of_tenant(&device.tenant).await?;
     Ok(Enrolled {
         device: device.id,
@@ -77,7 +79,7 @@ async fn enrolled(broker: &Broker, newcomer: &Newcomer, device: &Device) -> Resu
         state: shown(device.state),
         log: LogKeys { origin: keys.log.verifier().origin().to_string(), vkeys: vec![keys.log.vkey()] },
         ingress: ingress(&keys)?,
-        policy: Base64Url(broker.policies.digest()),
+        policy: Base64Url(rules.digest),
     })
 }
 
@@ -99,16 +101,21 @@ pub(super) fn ingress(keys: &TenantKeys) -> Result<IngressKey, Error> {
     Ok(IngressKey { id, key, endorsement: newest.endorsement.clone() })
 }
 
-fn event(broker: &Broker, newcomer: &Newcomer, kind: Kind) -> Event {
-    from_source(Event::new(kind, Outcome::OK), &newcomer.source).policy_digest(broker.policies.digest())
+fn event((newcomer, rules): (&Newcomer, &Rules), kind: Kind) -> Event {
+    from_source(Event::new(kind, Outcome::OK), &newcomer.source).policy_digest(rules.digest)
 }
 
 /// A refused enrolment is evidence of guessing, so it is recorded, as often as failures are let through at all.
-async fn record_refusal(broker: &Broker, newcomer: &Newcomer, refusal: Refusal, user: Option<String>) -> Error {
+async fn record_refusal(
+    broker: &Broker,
+    (newcomer, rules): (&Newcomer, &Rules),
+    refusal: Refusal,
+    user: Option<String>,
+) -> Error {
     if let Err(limited) = broker.limits.count_failure(newcomer.source.ip) {
         return limited;
     }
-    let event = event(broker, newcomer, Kind::EnrolDenied);
+    let event = event((newcomer, rules), Kind::EnrolDenied);
     let event = user.iter().fold(event, |event, user| event.user(user));
     let change = Change::Refuse(refusal, None);
     let proposal = Proposal::new(newcomer.tenant.as_str(), change, event, Kind::EnrolDenied);

@@ -14,6 +14,7 @@ pub mod log;
 pub mod lookup;
 pub mod people;
 pub mod place;
+pub mod policies;
 pub mod read;
 pub mod restore;
 pub mod revoke;
@@ -42,10 +43,13 @@ impl Attempt<'_> {
     /// An event of this device.
     fn event(&self, kind: Kind) -> Event {
         let device = &self.caller.device;
-        from_source(Event::new(kind, Outcome::OK), &self.caller.source)
+        let event = from_source(Event::new(kind, Outcome::OK), &self.caller.source)
             .device(device.id.to_string())
-            .user(device.user.clone())
-            .policy_digest(self.broker.policies.digest())
+            .user(device.user.clone());
+        match self.caller.rules() {
+            Ok(rules) => event.policy_digest(rules.digest),
+            Err(_) => event,
+        }
     }
 
     /// A change that this device asks for, with the event that it then is. It spends the nonce.

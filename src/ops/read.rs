@@ -31,7 +31,7 @@ pub async fn device(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<
         state: shown(device.state),
         enrolled_at: seconds(device.enrolled_at),
         ingress: ingress(&*broker.keys.of_tenant(&device.tenant).await?)?,
-        policy: Base64Url(broker.policies.digest()),
+        policy: Base64Url(caller.rules()?.digest),
         restores: open_restores(broker, device).await?,
     })
 }

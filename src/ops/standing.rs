@@ -1,7 +1,9 @@
 //! Whether policy lets a device act, and whoever would approve.
 
 use crate::broker::Broker;
+use crate::clock::Timestamp;
 use crate::roster::Admin;
+use crate::rulebook::Rules;
 use crate::store::Standing;
 use crate::store::devices::{Device, Membership};
 use policies::{
@@ -12,6 +14,18 @@ use policies::{
 /// What the policies say about this action of the device.
 pub(super) fn decide(
     broker: &Broker,
+    rules: &Rules,
+    (device, membership): (&Device, &Membership),
+    action: Action,
+    records: &[RecordFacts<'_>],
+) -> Decision {
+    decide_at(broker.clock.now(), rules, (device, membership), action, records)
+}
+
+/// What they say as of then.
+pub(super) fn decide_at(
+    now: Timestamp,
+    rules: &Rules,
     (device, membership): (&Device, &Membership),
     action: Action,
     records: &[RecordFacts<'_>],
@@ -22,9 +36,9 @@ pub(super) fn decide(
         user: user_facts(device, membership),
         device: device_facts(device, &id),
         records,
-        circumstances: Circumstances { reason_given: action == Action::Restore, ..now(broker) },
+        circumstances: Circumstances { reason_given: action == Action::Restore, ..Circumstances::at(now / 1_000) },
     };
-    policies::decide(&broker.policies, action, &facts)
+    policies::decide(&rules.set, action, &facts)
 }
 
 /// Who would approve.
@@ -37,6 +51,7 @@ pub(super) enum Candidate<'a> {
 /// Whether the policies let the candidate approve that the device gets records of these kinds.
 pub(super) fn may_approve(
     broker: &Broker,
+    rules: &Rules,
     (device, membership): (&Device, &Membership),
     kinds: &[&str],
     candidate: Candidate<'_>,
@@ -55,9 +70,9 @@ pub(super) fn may_approve(
             Candidate::Admin(admin) => ApproverFacts::Person { id: &id, account: account(admin), roles: &admin.roles },
             Candidate::Device(device) => ApproverFacts::Device(device_facts(device, &id)),
         },
-        circumstances: Circumstances { reason_given: true, ..now(broker) },
+        circumstances: Circumstances { reason_given: true, ..Circumstances::at(broker.clock.now() / 1_000) },
     };
-    policies::decide_approval(&broker.policies, &facts).allowed
+    policies::decide_approval(&rules.set, &facts).allowed
 }
 
 fn account(admin: &Admin) -> Option<UserFacts<'_>> {
@@ -81,8 +96,4 @@ fn device_facts<'a>(device: &'a Device, id: &'a str) -> DeviceFacts<'a> {
         enrolled_by_help_desk: false,
         enrolled_at: device.enrolled_at / 1_000,
     }
-}
-
-fn now(broker: &Broker) -> Circumstances<'static> {
-    Circumstances::at(broker.clock.now() / 1_000)
 }

@@ -5,6 +5,7 @@ use crate::clock::{Timestamp, hour_of};
 use crate::commit::{Change, CommitError, Proposal, Upkeep};
 use crate::error::{Error, Refusal};
 use crate::nonce::LIFETIME;
+use crate::ops::policies;
 use crate::ops::restore::told;
 use crate::store::broker_keys::Purpose;
 use crate::store::log;
@@ -36,6 +37,7 @@ pub async fn sweep(broker: &Broker) -> Result<(), Error> {
             expire(broker, restore).await?;
         }
     }
+    policies::take_due(broker).await?;
     forget_nonces(broker).await?;
     broker.committer.upkeep(Upkeep::ForgetCounts(hour_of(now) - COUNTS_KEPT)).await?;
     broker.limits.forget_idle();

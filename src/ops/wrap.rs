@@ -85,7 +85,7 @@ async fn admit(
     check_standing(device, membership)?;
     let record =
         RecordFacts { owner: &device.user, kind: wrap.kind.as_str(), generation: wrap.generation, newest: true };
-    let decision = standing::decide(broker, (device, membership), Action::Wrap, &[record]);
+    let decision = standing::decide(broker, caller.rules()?, (device, membership), Action::Wrap, &[record]);
     if !decision.allowed {
         return Err(Refusal::PolicyDenied.into());
     }

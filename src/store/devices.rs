@@ -42,6 +42,8 @@ pub struct Membership {
     pub protection: Option<Protection>,
     /// Days after enrolment in which a device without attestation may restore; `None` refuses them.
     pub unattested_days: Option<u32>,
+    /// The version of the tenant's policies that is in force; `None`: the defaults.
+    pub policy: Option<u64>,
 }
 
 const COLUMNS: &str = "id, tenant, user_id, name, platform, jwk, thumbprint, state, attested, enrolled_at";
@@ -67,6 +69,7 @@ fn read_membership(row: &AnyRow) -> Result<Membership, StoreError> {
         tenant: parsed(row, "tenant_state")?,
         protection: tenants::protection(row)?,
         unattested_days: tenants::unattested_days(row)?,
+        policy: tenants::policy(row)?,
     })
 }
 
@@ -75,7 +78,7 @@ pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<(D
     let sql = format!(
         "SELECT d.id, d.tenant, d.user_id, d.name, d.platform, d.jwk, d.thumbprint, d.state, d.attested, d.enrolled_at,
            u.state AS user_state, t.state AS tenant_state, t.kek, t.second_kek, t.standby_kek,
-           t.unattested_days
+           t.unattested_days, t.policy
          FROM devices d JOIN users u ON u.tenant = d.tenant AND u.id = d.user_id JOIN tenants t ON t.id = d.tenant
          WHERE d.id IN {}",
         list(ids.len())

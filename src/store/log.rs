@@ -109,6 +109,20 @@ pub(crate) async fn correlated(
     query.fetch_all(db).await?.iter().map(read_leaf).collect()
 }
 
+/// The newest leaf that says that other policies are in force.
+pub(crate) async fn newest_policy_change(db: &mut Connection, tenant: &str) -> Result<Option<Leaf>, StoreError> {
+    let sql = "SELECT tenant, leaf_index, kind, leaf, subject, jti, cor, disclosures FROM leaves
+               WHERE tenant = $1 AND kind = 'policy.changed' ORDER BY leaf_index DESC LIMIT 1";
+    sqlx::query(sql).bind(tenant).fetch_optional(db).await?.as_ref().map(read_leaf).transpose()
+}
+
+/// The leaves that say that versions of the policies were withdrawn, newest first.
+pub(crate) async fn withdrawn_policies(db: &mut Connection, tenant: &str) -> Result<Vec<Leaf>, StoreError> {
+    let sql = "SELECT tenant, leaf_index, kind, leaf, subject, jti, cor, disclosures FROM leaves
+               WHERE tenant = $1 AND kind = 'policy.withdrawn' ORDER BY leaf_index DESC";
+    sqlx::query(sql).bind(tenant).fetch_all(db).await?.iter().map(read_leaf).collect()
+}
+
 pub(crate) async fn insert_leaves(db: &mut Connection, leaves: &[Leaf]) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT INTO leaves (tenant, leaf_index, kind, leaf, subject, jti, cor, disclosures) VALUES {}",

@@ -16,6 +16,7 @@ pub(crate) mod log;
 pub(crate) mod nonces;
 pub(crate) mod notices;
 pub(crate) mod passkey_counters;
+pub(crate) mod policy_versions;
 pub(crate) mod records;
 pub(crate) mod replays;
 pub(crate) mod restores;

@@ -19,6 +19,8 @@ pub struct Tenant {
     pub protection: Option<Protection>,
     /// Days after enrolment in which a device without attestation may restore; `None` refuses them.
     pub unattested_days: Option<u32>,
+    /// The version of its policies that is in force; `None`: the defaults.
+    pub policy: Option<u64>,
     /// Unix milliseconds.
     pub created_at: i64,
 }
@@ -70,6 +72,11 @@ pub(super) fn unattested_days(row: &AnyRow) -> Result<Option<u32>, StoreError> {
     days.map(u32::try_from).transpose().map_err(|_| StoreError::Corrupt { column: "unattested_days" })
 }
 
+pub(super) fn policy(row: &AnyRow) -> Result<Option<u64>, StoreError> {
+    let version: Option<i64> = column(row, "policy")?;
+    version.map(u64::try_from).transpose().map_err(|_| StoreError::Corrupt { column: "policy" })
+}
+
 fn read(row: &AnyRow) -> Result<Tenant, StoreError> {
     Ok(Tenant {
         id: column(row, "id")?,
@@ -77,11 +84,12 @@ fn read(row: &AnyRow) -> Result<Tenant, StoreError> {
         state: parsed(row, "state")?,
         protection: protection(row)?,
         unattested_days: unattested_days(row)?,
+        policy: policy(row)?,
         created_at: column(row, "created_at")?,
     })
 }
 
-const COLUMNS: &str = "id, name, state, kek, second_kek, standby_kek, unattested_days, created_at";
+const COLUMNS: &str = "id, name, state, kek, second_kek, standby_kek, unattested_days, policy, created_at";
 
 pub(crate) async fn find(db: &mut Connection, id: &str) -> Result<Option<Tenant>, StoreError> {
     Ok(find_all(db, &[id]).await?.pop())
@@ -94,12 +102,11 @@ pub(crate) async fn find_all(db: &mut Connection, ids: &[&str]) -> Result<Vec<Te
 }
 
 pub(crate) async fn page(db: &mut Connection, after: &str, limit: i64) -> Result<Vec<Tenant>, StoreError> {
-    let sql = "SELECT id, name, state, kek, second_kek, standby_kek, unattested_days, created_at FROM tenants
-               WHERE id > $1 ORDER BY id LIMIT $2";
-    sqlx::query(sql).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
+    let sql = format!("SELECT {COLUMNS} FROM tenants WHERE id > $1 ORDER BY id LIMIT $2");
+    sqlx::query(AssertSqlSafe(sql)).bind(after).bind(limit).fetch_all(db).await?.iter().map(read).collect()
 }
 
-/// Inserts a tenant that has no KEK yet.
+/// Inserts a tenant that has no KEK and no policies of its own yet.
 pub(crate) async fn insert(db: &mut Connection, tenant: &Tenant) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO tenants (id, name, state, unattested_days, created_at) VALUES ($1,$2,$3,$4,$5)")
         .bind(&tenant.id)
@@ -130,5 +137,12 @@ pub(crate) async fn protect(db: &mut Connection, id: &str, protection: Protectio
         .bind(id)
         .execute(db)
         .await?;
+    Ok(())
+}
+
+/// Puts another version of the policies in force.
+pub(crate) async fn set_policy(db: &mut Connection, id: &str, version: u64) -> Result<(), StoreError> {
+    let query = sqlx::query("UPDATE tenants SET policy = $1 WHERE id = $2").bind(version.cast_signed()).bind(id);
+    query.execute(db).await?;
     Ok(())
 }

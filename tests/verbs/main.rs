@@ -28,6 +28,7 @@ mod lookup;
 mod openapi;
 mod own_device;
 mod people;
+mod policies;
 mod reach;
 mod requests;
 mod restore;

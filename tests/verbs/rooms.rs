@@ -12,7 +12,7 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 30] = [
+const FORBIDDEN: [(&str, &[&str]); 31] = [
     (
         "console",
         &[
@@ -63,6 +63,7 @@ const FORBIDDEN: [(&str, &[&str]); 30] = [
     ("pending", UPPER),
     ("quorum", UPPER),
     ("reserved", UPPER),
+    ("rulebook", UPPER),
     ("roster", UPPER),
     ("sessions", UPPER),
     ("sso", UPPER),

@@ -151,8 +151,16 @@ kinds! {
     RestoreVetoed "restore.vetoed",
     /// A notice was given up: nobody took it for a day, or its receiver never will; the outcome says why.
     NoticeFailed "notice.failed",
+    /// A version of a tenant's policies was written; nobody has proposed it yet.
+    PolicyDrafted "policy.drafted",
+    /// A person wants a version of the policies in force; another has to agree.
+    PolicyProposed "policy.proposed",
+    /// Two people agreed on policies that may be weaker: they take effect later, unless somebody withdraws them.
+    PolicyScheduled "policy.scheduled",
     /// Other policies are in force.
     PolicyChanged "policy.changed",
+    /// A version of the policies will not take effect.
+    PolicyWithdrawn "policy.withdrawn",
     /// An administrator's token was made.
     AdminTokenCreated "admin.token_created",
     /// An administrator's token was used.

@@ -46,9 +46,9 @@ fn under_way(flight: Uuid) -> View {
 
 /// The answer of the release `flight`, whose device was revoked while the provider worked.
 fn finish(flight: Uuid) -> Proposal<Change> {
-    let (transcript, policy_digest) = ([0; 32], [0; 32]);
+    let transcript = [0; 32];
     let (keks, approvers) = (Vec::new(), Approvers::default());
-    let release = ReleaseRequest { restore: RESTORE, flight, transcript, keks, policy_digest, approvers };
+    let release = ReleaseRequest { restore: RESTORE, flight, transcript, keks, policy: None, approvers };
     Proposal {
         tenant: "acme".into(),
         nonce: None,
@@ -76,7 +76,7 @@ fn asking() -> (Device, Membership) {
         enrolled_at: 0,
     };
     let (user, tenant) = (Standing::Active, Standing::Active);
-    (device, Membership { user, tenant, protection: None, unattested_days: None })
+    (device, Membership { user, tenant, protection: None, unattested_days: None, policy: None })
 }
 
 #[test]

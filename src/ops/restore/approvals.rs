@@ -85,7 +85,8 @@ pub async fn weigh(broker: &Broker, db: &mut Connection, asked: &Asked) -> Resul
     if *transcript.as_bytes() != asked.restore.transcript {
         return Err(Refusal::TranscriptMismatch.into());
     }
-    let decision = standing::decide(broker, (&asked.device, &asked.membership), Action::Restore, &asked.facts());
+    let decision =
+        standing::decide(broker, &asked.rules, (&asked.device, &asked.membership), Action::Restore, &asked.facts());
     let mut counted = Vec::new();
     for approval in approvals::of_restore(db, asked.restore.id).await? {
         counted.push(count(broker, db, (asked, &transcript), approval).await?);
@@ -201,5 +202,5 @@ pub(super) fn may_agree(broker: &Broker, asked: &Asked, (device, membership): (&
 }
 
 fn policy_lets(broker: &Broker, asked: &Asked, candidate: Candidate<'_>) -> bool {
-    standing::may_approve(broker, (&asked.device, &asked.membership), &asked.kinds(), candidate)
+    standing::may_approve(broker, &asked.rules, (&asked.device, &asked.membership), &asked.kinds(), candidate)
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::ops::wrap::user_id;
+use crate::rulebook::Rules;
 use crate::store::devices::{self, Device, Membership};
 use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{self, Restore};
@@ -12,6 +13,7 @@ use protocol::jws::PublicJwk;
 use protocol::sealing::SealingKey;
 use protocol::transcript::{Facts, Transcript};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A restore, the device that asked, and what it asked for.
@@ -19,6 +21,8 @@ use uuid::Uuid;
 pub struct Asked {
     /// The restore as it is stored.
     pub restore: Restore,
+    /// What decides.
+    pub rules: Arc<Rules>,
     /// The device that asked.
     pub device: Device,
     /// What that device belongs to.
@@ -29,23 +33,28 @@ pub struct Asked {
 
 impl Asked {
     /// The restore of this id with all that belongs to it, if it is this tenant's.
-    pub(super) async fn load(db: &mut Connection, tenant: &str, id: Uuid) -> Result<Option<Self>, Error> {
+    pub(super) async fn load(
+        db: &mut Connection,
+        rules: Arc<Rules>,
+        (tenant, id): (&str, Uuid),
+    ) -> Result<Option<Self>, Error> {
         let found = restores::find(db, id).await?.filter(|restore| restore.tenant == tenant);
         let Some(restore) = found else { return Ok(None) };
         let asking = devices::find(db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
-        Self::with(db, restore, asking).await.map(Some)
+        Self::with(db, rules, restore, asking).await.map(Some)
     }
 
     /// This restore of this device, with its records.
     pub(super) async fn with(
         db: &mut Connection,
+        rules: Arc<Rules>,
         restore: Restore,
         (device, membership): (Device, Membership),
     ) -> Result<Self, Error> {
         let owner = (&*restore.tenant, &*restore.user);
         let mut records = records::of_user_among(db, owner, &restore.records).await?;
         records.sort_by_key(|(record, _)| restore.records.iter().position(|id| *id == record.id));
-        Ok(Self { restore, device, membership, records })
+        Ok(Self { restore, rules, device, membership, records })
     }
 
     /// What it is about, in one word for each sort of key.

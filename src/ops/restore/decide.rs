@@ -22,8 +22,9 @@ use uuid::Uuid;
 
 /// A restore, and how far it is: what approvers are shown.
 pub async fn look(broker: &Broker, tenant: &str, id: Uuid) -> Result<(Asked, Weighed), Error> {
+    let rules = broker.policies.current(tenant).await?;
     let mut db = broker.store.reader().await?;
-    let asked = Asked::load(&mut db, tenant, id).await?.ok_or(Error::NotFound)?;
+    let asked = Asked::load(&mut db, rules, (tenant, id)).await?.ok_or(Error::NotFound)?;
     let weighed = weigh(broker, &mut db, &asked).await?;
     Ok((asked, weighed))
 }
@@ -63,7 +64,7 @@ pub async fn by_person(
     let _turn = broker.deciding.lock().await;
     let (asked, weighed) = look(broker, tenant, id).await?;
     let restore = &asked.restore;
-    let event = from_source(event(restore, decision, broker.policies.digest()), &caller.source).actor(&*caller.actor);
+    let event = from_source(event(restore, decision, asked.rules.digest), &caller.source).actor(&*caller.actor);
     let approval = approval(broker, restore, (Approver::Admin(person.admin.id), decision), signed.assertion.clone());
     if let Some(refusal) = refusal(broker, person, &asked, &approval).await? {
         return Err(refuse(broker, restore, event, refusal).await);

@@ -36,7 +36,8 @@ pub async fn status(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<
     check_standing(&caller.device, &caller.membership)?;
     let mut db = broker.store.reader().await?;
     let restore = own(&mut db, caller, id).await?.ok_or(Refusal::RestoreUnknown)?;
-    let asked = Asked::with(&mut db, restore, (caller.device.clone(), caller.membership)).await?;
+    let asking = (caller.device.clone(), caller.membership);
+    let asked = Asked::with(&mut db, caller.rules()?.clone(), restore, asking).await?;
     let weighed = weigh(broker, &mut db, &asked).await?;
     let waits = Waits { allowed: weighed.decision.allowed, missing: weighed.missing };
     opened(&asked.restore, &asked.records, waits)
@@ -49,7 +50,7 @@ pub async fn acknowledge(broker: &Broker, caller: &DeviceCaller, id: Uuid, ack: 
     }
     let attempt = Attempt { broker, caller, refused_as: Kind::RestoreDenied };
     let event = restore_event(&attempt, Kind::RestoreAcknowledged, id);
-    let request = request(broker, id, *ack.transcript.0.as_bytes(), &[]);
+    let request = request(None, id, *ack.transcript.0.as_bytes(), &[]);
     broker.committer.commit(attempt.proposal(Change::Acknowledge(request), event)).await?;
     Ok(())
 }
@@ -72,17 +73,10 @@ fn restore_event(attempt: &Attempt<'_>, kind: Kind, restore: Uuid) -> Event {
     attempt.event(kind).correlation(restore)
 }
 
-fn request(broker: &Broker, restore: Uuid, transcript: [u8; 32], records: &[Restorable]) -> ReleaseRequest {
+fn request(policy: Option<u64>, restore: Uuid, transcript: [u8; 32], records: &[Restorable]) -> ReleaseRequest {
     let keks: BTreeSet<Uuid> = records.iter().flat_map(|restorable| needed_keks(&restorable.wraps)).collect();
     let keks = keks.into_iter().collect();
-    ReleaseRequest {
-        restore,
-        flight: Uuid::new_v4(),
-        transcript,
-        keks,
-        policy_digest: broker.policies.digest(),
-        approvers: Approvers::default(),
-    }
+    ReleaseRequest { restore, flight: Uuid::new_v4(), transcript, keks, policy, approvers: Approvers::default() }
 }
 
 /// This device's restore; nobody else's.

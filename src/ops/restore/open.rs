@@ -66,7 +66,7 @@ async fn admit(broker: &Broker, caller: &DeviceCaller, ask: &OpenRestore) -> Res
     check_standing(device, membership)?;
     let records = select(broker, device, selection).await?;
     let facts: Vec<_> = records.iter().map(|(record, newest)| facts(record, *newest)).collect();
-    let decision = standing::decide(broker, (device, membership), Action::Restore, &facts);
+    let decision = standing::decide(broker, caller.rules()?, (device, membership), Action::Restore, &facts);
     Ok((records, decision))
 }
 
@@ -111,7 +111,7 @@ fn restore(
         receive_key: ask.receive_key.0.as_ref().to_vec(),
         nonce: caller.nonce_text.clone(),
         reason: ask.reason.as_str().into(),
-        policy_digest: broker.policies.digest(),
+        policy_digest: caller.rules()?.digest,
         match_code: MatchCode::generate(),
         wrong_codes: 0,
         veto_hash: None,

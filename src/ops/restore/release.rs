@@ -10,6 +10,7 @@ use crate::commit::{Applied, Approvers, Change, Committed, ReleaseRequest, check
 use crate::error::{Error, Refusal};
 use crate::kms;
 use crate::ops::{Attempt, protect};
+use crate::rulebook::Rules;
 use crate::store::StoreError;
 use crate::store::keks::Kek;
 use crate::store::records::{self, Record, Restorable};
@@ -21,6 +22,7 @@ use protocol::messages::{Bundle, Release, Released, ReleasedRecord};
 use protocol::record::WrappingSecret;
 use protocol::sealing::{Info, SEALED_LEN, Sealed, SealingKey, seal};
 use protocol::transcript::Transcript;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -36,15 +38,19 @@ pub async fn release(broker: &Broker, caller: &DeviceCaller, id: Uuid, ask: &Rel
     let Some((restore, records)) = load(broker, caller, id).await? else {
         return Err(attempt.refuse(Refusal::RestoreUnknown, event).await);
     };
-    let mut request = request(broker, id, *ask.transcript.0.as_bytes(), &records);
     let event = describe(event, &records);
+    let rules = match caller.rules() {
+        Ok(rules) => rules,
+        Err(refusal) => return Err(attempt.refuse(refusal, event).await),
+    };
+    let mut request = request(rules.version, id, *ask.transcript.0.as_bytes(), &records);
     if restore.state == RestoreState::Released {
         return fetch_again(&attempt, request, event, &records).await;
     }
     if records.iter().any(|restorable| restorable.wraps.is_empty()) {
         return Err(attempt.refuse(Refusal::RecordShredded, event).await);
     }
-    let (event, approvers) = checked_by_policy(&attempt, event, (&restore, &records)).await?;
+    let (event, approvers) = checked_by_policy(&attempt, rules, event, (&restore, &records)).await?;
     request.approvers = approvers;
     let told = told(broker, &restore, |restore| Notice::RestoreReleased { restore }).await?;
 
@@ -91,6 +97,7 @@ fn describe(event: Event, records: &[Restorable]) -> Event {
 /// where something is missing, the refusal, recorded.
 async fn checked_by_policy(
     attempt: &Attempt<'_>,
+    rules: &Arc<Rules>,
     event: Event,
     (restore, records): (&Restore, &[Restorable]),
 ) -> Result<(Event, Approvers), Error> {
@@ -100,7 +107,7 @@ async fn checked_by_policy(
         return Ok((event, Approvers::default())); // The gate says so, and says why.
     }
     let records = records.iter().map(|restorable| (restorable.record.summary(), restorable.newest)).collect();
-    let asked = Asked { restore: restore.clone(), device, membership, records };
+    let asked = Asked { restore: restore.clone(), rules: rules.clone(), device, membership, records };
     let weighed = match weigh(broker, &mut *broker.store.reader().await?, &asked).await {
         Ok(weighed) => weighed,
         Err(Error::Refused(refusal)) => return Err(attempt.refuse(refusal, event).await),

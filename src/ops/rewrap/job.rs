@@ -328,7 +328,8 @@ impl From<Error> for Obstacle {
             | Error::UrlMismatch
             | Error::NotFound
             | Error::Unproven
-            | Error::BadNonce => Self::Lasting("broken"),
+            | Error::BadNonce
+            | Error::PolicyText(_) => Self::Lasting("broken"),
         }
     }
 }

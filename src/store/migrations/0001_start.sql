@@ -8,8 +8,21 @@ CREATE TABLE tenants (
   second_kek       TEXT,
   standby_kek      TEXT,
   unattested_days  BIGINT,
+  policy           BIGINT,
   created_at       BIGINT NOT NULL
 );
+
+-- Every version of a tenant's policies, in documents that only the broker can write. `tenants.policy` is the one in force;
+-- the log says so too.
+CREATE TABLE policy_versions (
+  tenant           TEXT   NOT NULL,
+  version          BIGINT NOT NULL,
+  revision         BIGINT NOT NULL,
+  state            TEXT   NOT NULL,
+  sealed           BLOB   NOT NULL,
+  PRIMARY KEY (tenant, version)
+);
+CREATE INDEX policy_versions_in_state ON policy_versions (state);
 
 CREATE TABLE keks (
   id               TEXT   NOT NULL PRIMARY KEY,
@@ -223,6 +236,8 @@ CREATE TABLE event_counts (
 CREATE INDEX event_counts_by_age ON event_counts (hour);
 
 CREATE INDEX findings ON leaves (tenant, leaf_index) WHERE kind = 'finding.raised';
+CREATE INDEX policy_changes ON leaves (tenant, leaf_index) WHERE kind = 'policy.changed';
+CREATE INDEX policy_withdrawals ON leaves (tenant, leaf_index) WHERE kind = 'policy.withdrawn';
 
 CREATE TABLE log_heads (
   tenant           TEXT   NOT NULL PRIMARY KEY,
