@@ -1,4 +1,5 @@
 use crate::error::Error;
+use crate::lively;
 use crate::stage::Stage;
 use device::Verifier;
 use protocol::enrolment::EnrolmentCode;
@@ -22,6 +23,7 @@ pub(crate) const USER: &str = "alice";
 pub(crate) const PINNED: &str = "pinned-vkey";
 
 const LOG: &str = "broker.log";
+const PRINTED: &str = "broker.out";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `keyfold serve` in a process of its own, and its operator. Dropping it kills the process.
@@ -45,10 +47,13 @@ struct Device {
 
 impl<'a> Broker<'a> {
     /// Makes a folder with the embedded defaults, and serves from it until an administrator gets an answer over TLS.
-    pub(crate) async fn start(stage: &'a Stage) -> Result<Self, Error> {
+    pub(crate) async fn start(stage: &'a Stage, lively: bool) -> Result<Self, Error> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port();
         stage.run(&format!("init broker --port {port}")).await?;
-        let process = stage.spawn("serve --config broker/keyfold.toml", LOG)?;
+        if lively {
+            lively::demand_approvals(stage)?;
+        }
+        let process = stage.spawn("serve --config broker/keyfold.toml", [LOG, PRINTED])?;
         let mut broker = Self { stage, process, port };
         timeout(PATIENCE, broker.listens()).await.map_err(|_| broker.late())??;
         broker.admin("tenant list").await?;
@@ -64,6 +69,13 @@ impl<'a> Broker<'a> {
         if status.success() { Ok(()) } else { Err(self.ended(status)) }
     }
 
+    /// The link with which the first administrator gets into the console.
+    pub(crate) fn console_link(&self) -> Result<String, Error> {
+        let printed = self.stage.read(PRINTED)?;
+        let link = printed.lines().find_map(|line| line.strip_prefix("first administrator: "));
+        Ok(link.ok_or(Error::Printed("serve"))?.to_owned())
+    }
+
     /// Where devices reach it.
     pub(crate) fn url(&self) -> String {
         format!("https://localhost:{}", self.port)
@@ -76,7 +88,12 @@ impl<'a> Broker<'a> {
         let keystore = "keystore --keystore broker/keystore.json --passphrase-file broker/passphrase";
         self.stage.run(&format!("{keystore} add {TENANT}")).await?;
         self.admin(&format!("kek register {TENANT} --provider software --key {TENANT}")).await?;
-        self.admin(&format!("user create {TENANT} {USER}")).await?;
+        self.create_user(USER).await
+    }
+
+    /// Makes a user.
+    pub(crate) async fn create_user(&self, user: &str) -> Result<(), Error> {
+        self.admin(&format!("user create {TENANT} {user}")).await?;
         Ok(())
     }
 
@@ -86,8 +103,8 @@ impl<'a> Broker<'a> {
     }
 
     /// A one-time enrolment code for the user.
-    pub(crate) async fn enrolment_code(&self) -> Result<EnrolmentCode, Error> {
-        let printed = self.admin(&format!("enrolment-code {TENANT} {USER}")).await?;
+    pub(crate) async fn enrolment_code(&self, user: &str) -> Result<EnrolmentCode, Error> {
+        let printed = self.admin(&format!("enrolment-code {TENANT} {user}")).await?;
         let code = str::from_utf8(&printed).map_err(|_| Error::Printed("admin enrolment-code"))?;
         Ok(code.trim_end().parse()?)
     }

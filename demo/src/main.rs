@@ -4,6 +4,7 @@
 mod broker;
 mod error;
 mod identity;
+mod lively;
 mod log;
 mod mls;
 mod new_device;
@@ -13,14 +14,24 @@ mod story;
 mod teller;
 
 use error::Failed;
+use std::env;
 use std::io;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match play_or_interrupt().await {
+    let console = match &env::args().skip(1).collect::<Vec<_>>()[..] {
+        [] => false,
+        [option] if option == "--console" => true,
+        _ => {
+            eprintln!("keyfold-demo: the only option is --console: goes on after the story, until Ctrl-C, to be looked at");
+            return ExitCode::FAILURE;
+        }
+    };
+    match play_or_interrupt(console).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Interrupted) if console => ExitCode::SUCCESS,
         Err(failed) => {
             eprintln!("keyfold-demo: {}", with_causes(&failed));
             ExitCode::FAILURE
@@ -29,9 +40,9 @@ async fn main() -> ExitCode {
 }
 
 /// Dropping the story kills the broker: also a signal does.
-async fn play_or_interrupt() -> Result<(), Failed> {
+async fn play_or_interrupt(console: bool) -> Result<(), Failed> {
     tokio::select! {
-        played = story::play() => played,
+        played = story::play(console) => played,
         waited = interrupt() => Err(waited.map_or_else(Failed::Signals, |()| Failed::Interrupted)),
     }
 }

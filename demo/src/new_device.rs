@@ -1,4 +1,4 @@
-use crate::broker::{Broker, TENANT};
+use crate::broker::{Broker, TENANT, USER};
 use crate::error::Error;
 use crate::stage::{Stage, file};
 use device::{Broker as Address, Device, DeviceInfo, Pending, RestoreRequest, RestoredKey, Selection, StateFile};
@@ -32,7 +32,7 @@ impl NewDevice {
         let (state, state_copy) = (stage.path("device-b/state"), stage.path("device-b/state-copy"));
         let passphrase = Secret::random(32);
         let kept_in = StateFile::with_passphrase(&state, &passphrase)?;
-        let code = broker.enrolment_code().await?;
+        let code = broker.enrolment_code(USER).await?;
         let device = Device::enrol(address, TENANT.parse()?, code, info, Some(&broker.log_key()?)).await?;
         let device = device.kept_in(kept_in)?;
         Ok(Self { device, passphrase, state, state_copy })

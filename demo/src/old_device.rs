@@ -1,4 +1,4 @@
-use crate::broker::{Broker, PINNED, TENANT};
+use crate::broker::{Broker, PINNED, TENANT, USER};
 use crate::error::Error;
 use crate::stage::{Stage, file};
 use secret::Secret;
@@ -19,7 +19,7 @@ impl<'a> OldDevice<'a> {
     pub(crate) async fn enrol(stage: &'a Stage, broker: &Broker<'_>) -> Result<Self, Error> {
         stage.make_folder(FOLDER)?;
         write_secret(stage, "passphrase", &Secret::random(32))?;
-        stage.write("device-a/code", broker.enrolment_code().await?.reveal().as_bytes())?;
+        stage.write("device-a/code", broker.enrolment_code(USER).await?.reveal().as_bytes())?;
         let trust = format!("--url {} --ca broker/ca.pem --vkey {PINNED}", broker.url());
         let who = format!("--tenant {TENANT} --code-file device-a/code --name {NAME}");
         stage.run(&device_command(FOLDER, &format!("enrol {trust} {who}"))).await?;

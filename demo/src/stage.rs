@@ -60,6 +60,13 @@ impl Stage {
         made.and_then(|mut new| new.write_all(bytes)).map_err(file(&path))
     }
 
+    /// Writes at the end of a file that is there.
+    pub(crate) fn append(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.path(name);
+        let opened = fs::OpenOptions::new().append(true).open(&path);
+        opened.and_then(|mut end| end.write_all(bytes)).map_err(file(&path))
+    }
+
     /// The text of a file.
     pub(crate) fn read(&self, name: &str) -> Result<String, Error> {
         let path = self.path(name);
@@ -88,11 +95,14 @@ impl Stage {
         }
     }
 
-    /// Starts `keyfold serve`, which logs to `log`. It dies with the value that is given.
-    pub(crate) fn spawn(&self, command: &str, log: &str) -> Result<Child, Error> {
-        let path = self.path(log);
-        let log = fs::File::create_new(&path).map_err(file(&path))?;
-        self.command(command).stdout(Stdio::null()).stderr(log).spawn().map_err(self.no_program())
+    /// Starts `keyfold serve`, which logs to the first of the files and prints to the second. It dies with the value that is
+    /// given.
+    pub(crate) fn spawn(&self, command: &str, files: [&str; 2]) -> Result<Child, Error> {
+        let [log, printed] = files.map(|name| {
+            let path = self.path(name);
+            fs::File::create_new(&path).map_err(file(&path))
+        });
+        self.command(command).stdout(printed?).stderr(log?).spawn().map_err(self.no_program())
     }
 
     async fn output(&self, command: &str) -> Result<Output, Error> {

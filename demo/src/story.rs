@@ -1,6 +1,7 @@
 use crate::broker::Broker;
 use crate::error::{Error, Failed};
 use crate::identity::Identity;
+use crate::lively;
 use crate::log::{self, Devices};
 use crate::mls::{self, LostPhone, Peer};
 use crate::new_device::NewDevice;
@@ -9,12 +10,14 @@ use crate::stage::Stage;
 use crate::teller::Teller;
 use secret::Secret;
 
-/// The story, top to bottom.
-pub(crate) async fn play() -> Result<(), Failed> {
+/// The story, top to bottom. With `console`, the broker then stays, and things go on happening.
+pub(crate) async fn play(console: bool) -> Result<(), Failed> {
     let mut teller = Teller::new();
     let stage = Stage::set().map_err(|source| Failed::Step { step: "an empty target/demo", source })?;
-    let starts = Broker::start(&stage);
+    let starts = Broker::start(&stage, console);
     let broker = teller.step("The broker starts on loopback: TLS 1.3, SQLite, software keystore", starts).await?;
+    let link = broker.console_link().map_err(|source| Failed::Step { step: "the link into the console", source })?;
+    teller.say(&format!("The console, for its first administrator: {link}"));
     teller.step("The operator creates tenant acme, its KEK and its user alice", broker.create_tenant()).await?;
 
     let enrols = OldDevice::enrol(&stage, &broker);
@@ -33,12 +36,21 @@ pub(crate) async fn play() -> Result<(), Failed> {
     let again = new.acknowledge_and_ask_again();
     teller.step("B acknowledges; the same restore, asked again, is refused: restore_over", again).await?;
 
+    if console {
+        teller.say("It goes on until Ctrl-C: four people back up, lose their phones and ask for their keys.");
+        teller.say("Open the link above. Your browser does not know the certificate: it is under target/demo/broker/ca.pem");
+        return match lively::play(&stage, &broker).await {
+            Ok(never) => match never {},
+            Err(source) => Err(Failed::Step { step: "people go on losing phones", source }),
+        };
+    }
     teller.step("The operator exports the log and stops the broker", export(broker)).await?;
     let devices = Devices { old: old.id().into(), new: new.id() };
     let told = log::check(&stage, &devices);
     teller.step("Offline, the log verifies under the pinned key and tells this story", told).await?;
     teller.step("With one bit changed, in any of its files, it is refused", log::check_tampering(&stage)).await?;
     teller.end("The whole story. The log lies in target/demo/log and target/demo/events.ndjson");
+    Teller::new().say("To look around in the console: ./dev demo --console");
     Ok(())
 }
 

@@ -26,6 +26,11 @@ impl Teller {
         Ok(done)
     }
 
+    /// A line that is no step.
+    pub(crate) fn say(&self, words: &str) {
+        line(&format!("    {words}"));
+    }
+
     /// The last line.
     pub(crate) fn end(self, words: &str) {
         line(&format!("    {words:<88}{}", milliseconds(self.begun.elapsed())));
