@@ -51,7 +51,7 @@ pub(crate) async fn play(stage: &Stage, broker: &Broker<'_>) -> Result<Infallibl
             continue;
         }
         *phone = enrol(stage, broker, user).await?;
-        ask(phone, reason, beat % 3 == 0).await?;
+        ask(phone, reason, beat % 2 == 0).await?;
     }
 }
 

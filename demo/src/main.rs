@@ -25,7 +25,9 @@ async fn main() -> ExitCode {
         [] => false,
         [option] if option == "--console" => true,
         _ => {
-            eprintln!("keyfold-demo: the only option is --console: goes on after the story, until Ctrl-C, to be looked at");
+            eprintln!(
+                "keyfold-demo: the only option is --console: goes on after the story, until Ctrl-C, to be looked at"
+            );
             return ExitCode::FAILURE;
         }
     };

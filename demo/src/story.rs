@@ -38,7 +38,9 @@ pub(crate) async fn play(console: bool) -> Result<(), Failed> {
 
     if console {
         teller.say("It goes on until Ctrl-C: four people back up, lose their phones and ask for their keys.");
-        teller.say("Open the link above. Your browser does not know the certificate: it is under target/demo/broker/ca.pem");
+        teller.say(
+            "Open the link above. Your browser does not know the certificate: it is under target/demo/broker/ca.pem",
+        );
         return match lively::play(&stage, &broker).await {
             Ok(never) => match never {},
             Err(source) => Err(Failed::Step { step: "people go on losing phones", source }),
