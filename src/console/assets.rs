@@ -38,6 +38,7 @@ assets! {
     "console.js" as "text/javascript; charset=utf-8",
     "enter.js" as "text/javascript; charset=utf-8",
     "events.js" as "text/javascript; charset=utf-8",
+    "policies.js" as "text/javascript; charset=utf-8",
     "check.js" as "text/javascript; charset=utf-8",
     "icon.svg" as "image/svg+xml",
 }

@@ -40,6 +40,8 @@ pub(super) enum Section {
     Findings,
     /// A tenant's log.
     Events,
+    /// What decides on a tenant's restores.
+    Policies,
     /// Who administers.
     Admins,
     /// What programs administer with.
@@ -109,7 +111,7 @@ impl Frame {
 const INSTALLATION: &str = "installation";
 
 /// The pages of a tenant, in the order of the navigation, and what one needs to see each.
-const TENANT_PAGES: [(Section, &str, &str, Act); 11] = [
+const TENANT_PAGES: [(Section, &str, &str, Act); 12] = [
     (Section::Overview, "", "Overview", Act::TenantsRead),
     (Section::Restores, "/restores", "Restores", Act::RestoresRead),
     (Section::People, "/people", "People", Act::UsersRead),
@@ -117,6 +119,7 @@ const TENANT_PAGES: [(Section, &str, &str, Act); 11] = [
     (Section::Records, "/records", "Records", Act::RecordsRead),
     (Section::Keks, "/keks", "KEKs", Act::KeksRead),
     (Section::Sinks, "/sinks", "Sinks", Act::SinksRead),
+    (Section::Policies, "/policies", "Policies", Act::PoliciesRead),
     (Section::Findings, "/findings", "Findings", Act::FindingsRead),
     (Section::Events, "/events", "Events", Act::LogRead),
     (Section::Admins, "/admins", "Administrators", Act::AdminsRead),

@@ -12,6 +12,7 @@ mod client;
 mod csv;
 mod decisions;
 mod devices;
+mod diff;
 mod entrance;
 mod events;
 mod filter;
@@ -24,6 +25,7 @@ mod keks;
 mod list;
 mod overview;
 mod people;
+mod policies;
 mod records;
 mod refusal;
 mod restores;
@@ -78,6 +80,10 @@ pub fn router(api: Router) -> Router {
         .route("/tenants/{tenant}/admins", get(admins::list))
         .route("/tenants/{tenant}/admins/{admin}", get(admins::show))
         .route("/tenants/{tenant}/tokens", get(tokens::list))
+        .route("/tenants/{tenant}/policies", get(policies::list))
+        .route("/tenants/{tenant}/policies.csv", get(policies::csv))
+        .route("/tenants/{tenant}/policies/editor", get(policies::editor))
+        .route("/tenants/{tenant}/policies/{version}", get(policies::show))
         .fallback(refusal::nowhere)
         .layer(from_fn(headers::dressed))
         .route("/assets/{name}", get(assets::asset));

@@ -2,6 +2,7 @@
 
 use super::cell::Cell;
 use super::chart::Chart;
+use super::diff::Change;
 use super::filter::Filter;
 use super::filters;
 use super::form::{FieldKind, Form};
@@ -31,10 +32,40 @@ enum Part {
     Stream(String),
     /// A way to verify an event in the browser: where the API has the tenant, and which event.
     Check(String, u64),
+    /// Where policies are written.
+    Editor(Editor),
+    /// A text against another: a title, and what became of each line.
+    Changes(&'static str, Vec<Line>),
     /// Things of one kind.
     Table(Table),
     /// What can be done.
     Form(Form),
+}
+
+/// Where policies are written.
+pub(super) struct Editor {
+    /// The API's path of the tenant's policies.
+    pub(super) path: String,
+    /// What it begins with.
+    pub(super) text: String,
+}
+
+/// A line of a text against another.
+struct Line {
+    /// What became of it: also for who sees no colour.
+    sign: char,
+    text: String,
+}
+
+impl Line {
+    fn of(change: &Change<'_>) -> Self {
+        let (sign, text) = match change {
+            Change::Same(text) => (' ', text),
+            Change::Gone(text) => ('-', text),
+            Change::New(text) => ('+', text),
+        };
+        Self { sign, text: (*text).to_owned() }
+    }
 }
 
 impl Sheet {
@@ -78,6 +109,17 @@ impl Sheet {
     pub(super) fn check(mut self, log: String, index: u64) -> Self {
         self.frame.scripts.push("check.js");
         self.with(Part::Check(log, index))
+    }
+
+    /// With a place to write policies.
+    pub(super) fn editor(mut self, editor: Editor) -> Self {
+        self.frame.scripts.push("policies.js");
+        self.with(Part::Editor(editor))
+    }
+
+    /// With a text against another, under this title.
+    pub(super) fn changes(self, title: &'static str, changes: &[Change<'_>]) -> Self {
+        self.with(Part::Changes(title, changes.iter().map(Line::of).collect()))
     }
 
     /// With one more table; none where there is nothing that may be seen.

@@ -9,6 +9,7 @@ mod approvals;
 mod attacks;
 mod gallery;
 mod pages;
+mod policies;
 mod sample;
 mod story;
 mod veto;

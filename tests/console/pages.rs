@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// The routes of the console's pages, and what its pictures are called.
-const PAGES: [(&str, &str); 26] = [
+const PAGES: [(&str, &str); 29] = [
     ("tenants", "/console"),
     ("account", "/console/account"),
     ("search", "/console/search?tenant=acme&q=a"),
@@ -27,6 +27,9 @@ const PAGES: [(&str, &str); 26] = [
     ("rewrap", "/console/tenants/{tenant}/rewraps/{rewrap}"),
     ("sinks", "/console/tenants/{tenant}/sinks"),
     ("sink", "/console/tenants/{tenant}/sinks/{sink}"),
+    ("policies", "/console/tenants/{tenant}/policies"),
+    ("policy", "/console/tenants/{tenant}/policies/{version}"),
+    ("editor", "/console/tenants/{tenant}/policies/editor"),
     ("findings", "/console/tenants/{tenant}/findings"),
     ("dry-run", "/console/tenants/{tenant}/findings/dry-run"),
     ("events", "/console/tenants/{tenant}/events"),

@@ -30,6 +30,7 @@ impl Sample {
             ("rewrap", &self.rewrap),
             ("sink", "events"),
             ("index", "5"),
+            ("version", "1"),
         ];
         names.iter().fold(route.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value))
     }
@@ -64,6 +65,12 @@ pub async fn fill(broker: &Broker) -> Sample {
     broker.revoke(TENANT, "device", Some(&lost)).await;
     let order = json!({"reason": "the contract has ended"});
     broker.admin_ok(&path(&format!("/keks/{}/destructions", standby["id"].as_str().unwrap())), order).await;
+    let (_, in_force) = broker.admin(&path("/policies/in-force"), None).await;
+    let text = in_force["text"]
+        .as_str()
+        .unwrap()
+        .replace("@id(\"restore-unattested\")", "@id(\"restore-unattested\") @needs_approvals(\"2\")");
+    broker.admin_ok(&path("/policies"), json!({"text": text, "note": "two people for each restore"})).await;
     Sample {
         kek,
         rewrap: rewrap["id"].as_str().unwrap().to_owned(),

@@ -48,9 +48,10 @@ function refuse(problem) {
 }
 
 // What is shown once, and what an act found out; otherwise the page says how it is now.
-function tell(answer) {
+function tell(form, answer) {
   const once = answer?.code ?? answer?.token ?? answer?.link;
   const found = answer?.outcome ?? (answer?.sampled === undefined ? undefined : `${answer.opened} of ${answer.sampled} records opened`);
+  if (form.dataset.then !== undefined) return location.assign(answer.version);
   if (!once && !found) return location.reload();
   part("note").textContent = once ? "This is shown once. Copy it now." : "Done.";
   part("value").textContent = once ?? found;
@@ -66,7 +67,7 @@ async function act(form) {
     part("go").disabled = true;
     try {
       const signature = begun.options && { "Keyfold-Act": begun.act, "Keyfold-Assertion": base64url(await signed(begun.options)) };
-      tell(await ask("POST", asked.path, asked.body, signature ?? {}));
+      tell(form, await ask("POST", asked.path, asked.body, signature ?? {}));
     } catch (problem) {
       refuse(problem);
     } finally {

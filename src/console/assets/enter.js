@@ -19,6 +19,7 @@ async function signOn() {
 // The issuer's answer is in the query; it is good once.
 async function signedOn() {
   const told = new URLSearchParams(location.search);
+  if (!told.has("state")) throw new Error("Your organisation's login has not sent you here. Sign in again.");
   const answer = { state: told.get("state") ?? "", code: told.get("code") ?? "", iss: told.get("iss") };
   history.replaceState(null, "", location.pathname);
   await ask("POST", "/v1/admin/sso/callback", JSON.stringify(answer));
