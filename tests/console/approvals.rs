@@ -1,5 +1,6 @@
 //! The whole way: from the first invitation to a key that two people let go, and what the log says of it.
 
+use crate::gallery::{Page, look_at};
 use crate::harness::demanding::{demanding, write_policies};
 use crate::harness::{Broker, Raw, TENANT};
 use crate::visitor::{Visitor, first_link};
@@ -33,6 +34,8 @@ async fn two_people_let_a_key_go_and_the_log_says_so() {
     let page = format!("/console/tenants/{TENANT}/restores/{}", opened.restore);
     carol.open(&page).await;
     assert!(carol.browser.text().await.contains("approvals by people"));
+    look_at(&carol.browser, &Page { name: "restore-waiting", url: broker.url(&page), status: 200 }).await;
+    carol.open(&page).await;
     carol.act("Approve this restore", &[]).await;
     assert_eq!(device.release(&opened).await.code(), "restore_pending", "one is not two");
     dave.open(&page).await;
