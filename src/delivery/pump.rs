@@ -159,7 +159,7 @@ impl Pump {
     /// Keeps what was refused as dead letters, and removes those that were taken. `None` when the database fails.
     async fn keep_apart(&mut self, batch: &Batch, refused: &[Refused]) -> Option<()> {
         let Turn { tenant, range, .. } = &batch.turn;
-        if refused.is_empty() && self.feeds.dead(tenant) == 0 {
+        if refused.is_empty() && !self.feeds.may_be_dead(&batch.turn) {
             return Some(());
         }
         let feeds = self.feeds.clone();
@@ -174,9 +174,7 @@ impl Pump {
         for letter in letters.iter().filter(|letter| !kept.contains(&letter.index)) {
             report::remove_dead_letter(&self.broker, letter).await?;
         }
-        let counts = dead_letters::counts(&mut db, feed.1).await.ok()?;
-        let dead = counts.iter().find(|(name, _)| name == tenant).map_or(0, |(_, dead)| *dead);
-        self.feeds.count_dead(&batch.turn, dead);
+        self.feeds.count_dead(&batch.turn, dead_letters::extent(&mut db, feed).await.ok()?);
         Some(())
     }
 }
@@ -199,8 +197,12 @@ impl Pump {
         let Some(head) = batch.head.as_ref().filter(|_| batch.turn.track == Track::Live) else { return };
         let Some(tally) = self.feeds.owed_tally(&head.tenant, Instant::now()) else { return };
         let Some(message) = self.checkpoint(head, tally) else { return };
-        let told = matches!(self.send(&[message]).await, Ok(refused) if refused.is_empty());
-        self.feeds.tallied(&head.tenant, Instant::now(), told);
+        let told = self.send_alone(message).await;
+        if let Err(reason) = &told {
+            let (sink, tenant, reason) = (&self.feeds.name, &head.tenant, reason.as_str());
+            tracing::warn!(sink, tenant, reason, "a checkpoint was not taken");
+        }
+        self.feeds.tallied(&head.tenant, Instant::now(), told.is_ok());
     }
 
     fn checkpoint(&self, head: &Head, (sent, filtered, dead): (u64, u64, u64)) -> Option<Message> {
@@ -217,16 +219,20 @@ impl Pump {
         }
     }
 
-    /// Sends a message that is no event; a failure changes nothing else.
+    /// An operator's test; a failure changes nothing else.
     async fn answer(&mut self, test: Test) {
         let Ok(origin) = self.broker.keys.origin(&test.tenant) else { return };
         let message = self.terms.format.test(&origin, self.broker.clock.now().unsigned_abs());
-        let answer = match self.send(&[message]).await {
+        let _gone = test.reply.send(self.send_alone(message).await);
+    }
+
+    /// Sends a message that is no event. What it fails with is a reason code.
+    async fn send_alone(&mut self, message: Message) -> Result<(), Outcome> {
+        match self.send(&[message]).await {
             Ok(refused) => refused.into_iter().next().map_or(Ok(()), |refused| Err(refused.reason)),
             Err(Failure::Refused(reason)) => Err(reason),
             Err(Failure::Setback(Setback::Pause(reason) | Setback::Retry { reason, .. })) => Err(reason),
-        };
-        let _gone = test.reply.send(answer);
+        }
     }
 
     fn now(&self) -> Moment {

@@ -15,6 +15,8 @@ use tokio::time::sleep;
 
 /// From one look at the log to the next.
 const LOOK: Duration = Duration::from_millis(200);
+/// The longest rest between two looks, however long one takes: a database that hung for a minute makes no sink blind for four.
+const REST: Duration = Duration::from_secs(10);
 /// From one saving of cursors to the next: so much is delivered twice after a crash, at most.
 const SAVE: Duration = Duration::from_secs(1);
 
@@ -31,7 +33,7 @@ impl Watch {
     pub(super) async fn restore(&self) -> Result<(), StoreError> {
         let (mut db, sink) = (self.store.reader().await?, self.feeds.name.as_str());
         let cursors = cursors::of_sink(&mut db, sink).await?;
-        let dead = dead_letters::counts(&mut db, sink).await?;
+        let dead = dead_letters::extents(&mut db, sink).await?;
         self.feeds.restore(cursors, dead, replays::of_sink(&mut db, sink).await?);
         Ok(())
     }
@@ -48,7 +50,7 @@ impl Watch {
                 self.alarm().await;
             }
             // With very many logs it must not do nothing else.
-            sleep(LOOK.max(begun.elapsed() * 4)).await;
+            sleep((begun.elapsed() * 4).clamp(LOOK, REST)).await;
         }
     }
 

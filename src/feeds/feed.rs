@@ -4,6 +4,7 @@ use super::lane::{Lane, Moment, Setback, Trouble};
 use super::linger::{Linger, Lingering};
 use crate::clock::Timestamp;
 use crate::store::cursors::Cursor;
+use crate::store::dead_letters::Extent;
 use crate::store::replays::Replay;
 use crate::store::stored_words;
 use audit::event::Outcome;
@@ -85,7 +86,7 @@ pub struct Feed {
     paused: bool,
     lagging: bool,
     oldest_at: Option<Timestamp>,
-    dead: u64,
+    dead: Extent,
     /// The durable part, but for `next`.
     cursor: Cursor,
     saved: Option<Cursor>,
@@ -96,7 +97,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(cursor: Cursor, dead: u64, linger: Linger) -> Self {
+    pub(super) fn new(cursor: Cursor, linger: Linger) -> Self {
         Self {
             size: cursor.next,
             live: Lane::starting_at(cursor.next),
@@ -105,7 +106,7 @@ impl Feed {
             paused: cursor.paused,
             lagging: false,
             oldest_at: None,
-            dead,
+            dead: Extent::default(),
             tallied: (None, cursor.next),
             saved: Some(cursor.clone()),
             cursor,
@@ -117,7 +118,7 @@ impl Feed {
     /// A log that the sink has nothing of.
     pub(super) fn of_new(tenant: &str, linger: Linger) -> Self {
         let cursor = Cursor { tenant: tenant.into(), next: 0, sent: 0, filtered: 0, confirmed_at: None, paused: false };
-        Self::new(cursor, 0, linger)
+        Self::new(cursor, linger)
     }
 
     /// The log has so many events. `true` when that is more than before.
@@ -231,15 +232,15 @@ impl Feed {
         self.lane_mut(track).is_some_and(|lane| lane.set_back(until, setback, now, dice))
     }
 
-    /// The number of dead letters as it is now. What a replay made of them, it made of what was sent.
-    pub(super) fn count_dead(&mut self, track: Track, dead: u64) {
+    /// The dead letters as they are now. What a replay made of them, it made of what was sent.
+    pub(super) fn count_dead(&mut self, track: Track, dead: Extent) {
         if track != Track::Live {
-            self.cursor.sent = (self.cursor.sent + self.dead).saturating_sub(dead);
+            self.cursor.sent = (self.cursor.sent + self.dead.count).saturating_sub(dead.count);
         }
         self.dead = dead;
     }
 
-    pub(super) fn dead(&self) -> u64 {
+    pub(super) fn dead(&self) -> Extent {
         self.dead
     }
 
@@ -362,8 +363,8 @@ impl Feed {
             confirmed_at,
             sent,
             filtered,
-            dead: self.dead,
-            given_up: next.saturating_sub(sent + filtered + self.dead),
+            dead: self.dead.count,
+            given_up: next.saturating_sub(sent + filtered + self.dead.count),
             replays: self
                 .replays
                 .iter()

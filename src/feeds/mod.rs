@@ -10,6 +10,7 @@ pub use linger::Linger;
 
 use crate::clock::Timestamp;
 use crate::store::cursors::{Behind, Cursor};
+use crate::store::dead_letters::Extent;
 use crate::store::replays::Replay;
 use audit::event::Outcome;
 use sinks::Delivery;
@@ -176,12 +177,14 @@ impl SinkFeeds {
     }
 
     /// What the database holds, at the start.
-    pub(crate) fn restore(&self, cursors: Vec<Cursor>, dead: Vec<(String, u64)>, replays: Vec<Replay>) {
-        let dead: BTreeMap<_, _> = dead.into_iter().collect();
+    pub(crate) fn restore(&self, cursors: Vec<Cursor>, dead: Vec<(String, Extent)>, replays: Vec<Replay>) {
         let mut state = self.state();
         for cursor in cursors.into_iter().filter(|cursor| self.serves(&cursor.tenant)) {
-            let dead = dead.get(&cursor.tenant).copied().unwrap_or_default();
-            state.feeds.insert(cursor.tenant.clone(), Feed::new(cursor, dead, self.linger));
+            state.feeds.insert(cursor.tenant.clone(), Feed::new(cursor, self.linger));
+        }
+        for (tenant, dead) in dead.into_iter().filter(|(tenant, _)| self.serves(tenant)) {
+            let feed = state.feeds.entry(tenant).or_insert_with_key(|tenant| Feed::of_new(tenant, self.linger));
+            feed.count_dead(Track::Live, dead);
         }
         for replay in replays {
             if let Some(feed) = state.feeds.get_mut(&replay.tenant) {
@@ -263,14 +266,14 @@ impl SinkFeeds {
         self.with(&turn.tenant, |feed| feed.lane(turn.track).map_or(0, |lane| lane.refused_in_a_row()))
     }
 
-    /// The number of dead letters as it is now.
-    pub(crate) fn count_dead(&self, turn: &Turn, dead: u64) {
+    /// The dead letters as they are now.
+    pub(crate) fn count_dead(&self, turn: &Turn, dead: Extent) {
         self.with(&turn.tenant, |feed| feed.count_dead(turn.track, dead));
     }
 
-    /// The number of dead letters as it was last.
-    pub(crate) fn dead(&self, tenant: &str) -> u64 {
-        self.with(tenant, |feed| feed.dead())
+    /// Whether an event from the turn's first on may be a dead letter.
+    pub(crate) fn may_be_dead(&self, turn: &Turn) -> bool {
+        self.with(&turn.tenant, |feed| turn.range.start < feed.dead().until)
     }
 
     /// Sent, filtered, and neither of them, where the receiver is to be told now.
@@ -297,7 +300,7 @@ impl SinkFeeds {
             totals.behind += feed.events_behind();
             totals.lag = totals.lag.max(feed.lag(now));
             totals.paused += u64::from(feed.status().state == FeedState::Paused);
-            totals.dead += feed.dead();
+            totals.dead += feed.dead().count;
         }
         totals
     }

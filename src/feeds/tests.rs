@@ -1,5 +1,6 @@
 use super::{Done, Linger, Moment, Setback, SinkFeeds, Track, Turn};
 use crate::store::cursors::{Behind, Cursor};
+use crate::store::dead_letters::Extent;
 use crate::store::replays::Replay;
 use audit::event::Outcome;
 use proptest::prelude::*;
@@ -140,14 +141,15 @@ fn a_pause_by_trouble_is_told_once_and_so_is_its_end() {
 fn a_replay_takes_turns_with_what_happens_and_counts_nothing_twice() {
     let (feeds, now) = (feeds(), Instant::now());
     let cursor = Cursor { tenant: "a".into(), next: 100, sent: 90, filtered: 8, confirmed_at: None, paused: false };
-    feeds.restore(vec![cursor], vec![("a".into(), 2)], vec![]);
+    feeds.restore(vec![cursor], vec![("a".into(), Extent { count: 2, until: 16 })], vec![]);
     feeds.see(vec![behind("a", 200)]);
     let replay = Replay { id: Uuid::now_v7(), tenant: "a".into(), next: 10, to: 20 };
     feeds.replay(replay.clone());
     let (first, second) = (feeds.turn(now).unwrap(), feeds.turn(now).unwrap());
     assert_eq!((first.track, first.range.clone()), (Track::Replay(replay.id), 10..20));
-    assert_eq!((second.track, second.range), (Track::Live, 100..200));
-    feeds.count_dead(&first, 1);
+    assert_eq!((second.track, second.range.clone()), (Track::Live, 100..200));
+    assert!(feeds.may_be_dead(&first) && !feeds.may_be_dead(&second), "nobody looks for dead letters beyond the last");
+    feeds.count_dead(&first, Extent { count: 1, until: 12 });
     feeds.done(&first, 20, Done { sent: 9, filtered: 1, refused: 0 }, moment(now));
     let status = feeds.status("a");
     assert_eq!((status.next, status.sent, status.filtered, status.dead), (100, 91, 8, 1), "a dead letter was taken");

@@ -19,6 +19,15 @@ pub struct DeadLetter {
     pub refused_at: i64,
 }
 
+/// How many dead letters there are of a log, and where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// How many.
+    pub count: u64,
+    /// The first index beyond all of them.
+    pub until: u64,
+}
+
 fn read(row: &AnyRow) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
         tenant: column(row, "tenant")?,
@@ -27,6 +36,11 @@ fn read(row: &AnyRow) -> Result<DeadLetter, StoreError> {
         reason: column(row, "reason")?,
         refused_at: column(row, "refused_at")?,
     })
+}
+
+fn read_extent(row: &AnyRow) -> Result<Extent, StoreError> {
+    let last: i64 = column(row, "last")?;
+    Ok(Extent { count: unsigned(row, "letters")?, until: last.saturating_add(1).cast_unsigned() })
 }
 
 /// At most `limit` of the feed's in `range`, in the order of the log.
@@ -43,11 +57,19 @@ pub(crate) async fn within(
     query.bind(end).bind(limit).fetch_all(db).await?.iter().map(read).collect()
 }
 
-/// How many there are of each tenant that has any.
-pub(crate) async fn counts(db: &mut Connection, sink: &str) -> Result<Vec<(String, u64)>, StoreError> {
-    let sql = "SELECT tenant, COUNT(*) AS letters FROM dead_letters WHERE sink = $1 GROUP BY tenant";
-    let read = |row: &AnyRow| Ok((column(row, "tenant")?, unsigned(row, "letters")?));
+/// What each tenant has that has any.
+pub(crate) async fn extents(db: &mut Connection, sink: &str) -> Result<Vec<(String, Extent)>, StoreError> {
+    let sql = "SELECT tenant, COUNT(*) AS letters, MAX(leaf_index) AS last FROM dead_letters
+               WHERE sink = $1 GROUP BY tenant";
+    let read = |row: &AnyRow| Ok((column(row, "tenant")?, read_extent(row)?));
     sqlx::query(sql).bind(sink).fetch_all(db).await?.iter().map(read).collect()
+}
+
+/// What the feed has.
+pub(crate) async fn extent(db: &mut Connection, (tenant, sink): (&str, &str)) -> Result<Extent, StoreError> {
+    let sql = "SELECT COUNT(*) AS letters, COALESCE(MAX(leaf_index), -1) AS last FROM dead_letters
+               WHERE tenant = $1 AND sink = $2";
+    read_extent(&sqlx::query(sql).bind(tenant).bind(sink).fetch_one(db).await?)
 }
 
 /// Keeps a dead letter; one that is there already keeps its first reason.
