@@ -22,6 +22,6 @@ pub mod tile;
 pub mod tree;
 pub mod verify;
 
-pub use line::line;
+pub use line::{ClearClaims, line};
 pub use origin::{InvalidOrigin, Origin};
 pub use tree::Hash;

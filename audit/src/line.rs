@@ -16,6 +16,19 @@ struct Line<'a> {
     id: String,
     index: u64,
     time: String,
+    #[serde(flatten)]
+    claims: ClearClaims<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<Uuid>,
+    leaf: &'a str,
+    disclosures: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
+}
+
+/// What a leaf and its disclosures say, in clear, as JSON members in the words of `docs/AUDIT-FORMAT.md`.
+#[derive(Debug, Serialize)]
+pub struct ClearClaims<'a> {
     jti: Uuid,
     boot: Uuid,
     evt: Kind,
@@ -31,12 +44,26 @@ struct Line<'a> {
     exposure: Exposure,
     #[serde(serialize_with = "disclosed")]
     disclosed: &'a Event,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    erased: Option<Uuid>,
-    leaf: &'a str,
-    disclosures: Vec<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    proof: Option<String>,
+}
+
+impl<'a> ClearClaims<'a> {
+    /// What `opened` says.
+    #[must_use]
+    pub fn of(opened: &'a Opened) -> Self {
+        let event = &opened.event;
+        Self {
+            jti: opened.jti,
+            boot: opened.boot,
+            evt: event.kind,
+            out: &event.outcome,
+            kek: event.kek.as_ref(),
+            prov: event.provider.as_deref(),
+            cor: event.correlation,
+            cfg: event.policy_digest.as_ref().map(Encoded::new),
+            exposure: event.exposure,
+            disclosed: event,
+        }
+    }
 }
 
 fn disclosed<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
@@ -56,21 +83,11 @@ pub fn line<D: AsRef<str>>(
     disclosures: &[D],
     receipt: Option<&Receipt>,
 ) -> Vec<u8> {
-    let event = &opened.event;
     let line = Line {
         id: opened.origin.event_id(index),
         index,
         time: rfc3339(opened.iat),
-        jti: opened.jti,
-        boot: opened.boot,
-        evt: event.kind,
-        out: &event.outcome,
-        kek: event.kek.as_ref(),
-        prov: event.provider.as_deref(),
-        cor: event.correlation,
-        cfg: event.policy_digest.as_ref().map(Encoded::new),
-        exposure: event.exposure,
-        disclosed: event,
+        claims: ClearClaims::of(opened),
         erased: opened.erased,
         leaf,
         disclosures: disclosures.iter().map(AsRef::as_ref).collect(),

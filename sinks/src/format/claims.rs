@@ -1,54 +1,22 @@
 use super::{Source, Tally};
-use audit::event::{Event, Exposure, Field, KekRef, Kind, Outcome};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Serialize, Serializer};
+use audit::ClearClaims;
+use audit::event::{Event, Field, Kind, Outcome};
+use serde::Serialize;
 use std::net::IpAddr;
-use uuid::Uuid;
 
 /// What a leaf and its disclosures say, in the words of `docs/AUDIT-FORMAT.md`: schemas made for others have no place for
 /// all of it.
 #[derive(Serialize)]
 pub(super) struct Claims<'a> {
     index: u64,
-    jti: Uuid,
-    boot: Uuid,
-    evt: Kind,
-    out: &'a Outcome,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kek: Option<&'a KekRef>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prov: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cor: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cfg: Option<String>,
-    exposure: Exposure,
-    #[serde(serialize_with = "disclosed")]
-    disclosed: &'a Event,
+    #[serde(flatten)]
+    clear: ClearClaims<'a>,
 }
 
 impl<'a> Claims<'a> {
     pub(super) fn of(source: &Source<'a>) -> Self {
-        let event = &source.opened.event;
-        Self {
-            index: source.index,
-            jti: source.opened.jti,
-            boot: source.opened.boot,
-            evt: event.kind,
-            out: &event.outcome,
-            kek: event.kek.as_ref(),
-            prov: event.provider.as_deref(),
-            cor: event.correlation,
-            cfg: event.policy_digest.map(|digest| URL_SAFE_NO_PAD.encode(digest)),
-            exposure: event.exposure,
-            disclosed: event,
-        }
+        Self { index: source.index, clear: ClearClaims::of(source.opened) }
     }
-}
-
-fn disclosed<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(event.texts().map(|(field, text)| (field.as_str(), text)))
 }
 
 /// What a checkpoint message says, in the same words.
