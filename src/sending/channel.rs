@@ -8,7 +8,7 @@ use ::notices::{Envelope, Mail, Recipient, Trouble, Webhook};
 use audit::event::{Event, Kind, Outcome};
 use metrics::{counter, gauge};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -24,6 +24,8 @@ const LIFETIME: i64 = 24 * 3_600_000;
 const PAGE: usize = 32;
 /// As many as are worth counting.
 const COUNTED: i64 = 10_000;
+/// From one count to the next: metrics are hardly read more often.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// At the end what is under way may take so long.
 const LAST: Duration = Duration::from_secs(5);
 /// After a failure of the database.
@@ -51,6 +53,8 @@ pub(super) struct Channel {
     pub(super) stop: CancellationToken,
     /// What went out and is still there, because the database failed: not to be sent again.
     pub(super) sent: Option<Uuid>,
+    /// When it was counted last how many wait.
+    pub(super) counted_at: Option<Instant>,
 }
 
 impl Channel {
@@ -76,9 +80,12 @@ impl Channel {
     async fn round(&mut self) -> Result<bool, Error> {
         let mut db = self.store.reader().await?;
         let due = notices::due(&mut db, &self.name, self.broker.clock.now(), PAGE as i64).await?;
-        let waiting = notices::count(&mut db, &self.name, COUNTED).await?;
+        if self.counted_at.is_none_or(|at| at.elapsed() >= COUNT_EVERY) {
+            let waiting = notices::count(&mut db, &self.name, COUNTED).await?;
+            gauge!("keyfold_notices_waiting", "channel" => self.name.clone()).set(waiting as f64);
+            self.counted_at = Some(Instant::now());
+        }
         drop(db);
-        gauge!("keyfold_notices_waiting", "channel" => self.name.clone()).set(waiting as f64);
         let mut troubles = 0;
         for notice in &due {
             if self.stop.is_cancelled() || troubles == TROUBLES {
@@ -92,7 +99,8 @@ impl Channel {
     /// Sends one, and notes what became of it. `false` where it waits on.
     async fn settle(&mut self, notice: &SealedNotice) -> Result<bool, Error> {
         if self.sent == Some(notice.id) {
-            return self.remove(notice.id).await;
+            self.remove(notice.id).await?;
+            return Ok(true);
         }
         let Some(envelope) = outbox::open(&self.broker.keys, notice) else {
             self.give_up(notice, None, const { Outcome::from_static("sealed_invalid") }).await?;
@@ -106,7 +114,8 @@ impl Channel {
             Ok(()) => {
                 self.count("sent");
                 self.sent = Some(notice.id);
-                self.remove(notice.id).await
+                self.remove(notice.id).await?;
+                Ok(true)
             }
             Err(Trouble::Refused(reason)) => {
                 self.give_up(notice, Some(&envelope), reason).await?;
@@ -121,9 +130,8 @@ impl Channel {
         }
     }
 
-    async fn remove(&self, id: Uuid) -> Result<bool, Error> {
-        self.broker.committer.upkeep(Upkeep::RemoveNotice(id)).await?;
-        Ok(true)
+    async fn remove(&self, id: Uuid) -> Result<(), Error> {
+        Ok(self.broker.committer.upkeep(Upkeep::RemoveNotice(id)).await?)
     }
 
     /// At the end of the broker, what is under way is waited for, but not for long.

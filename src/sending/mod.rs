@@ -33,7 +33,7 @@ pub async fn start(
     let run = |(name, way)| {
         let (broker, store, stop) = (broker.clone(), store.clone(), stop.clone());
         let background = broker.background.clone();
-        background.spawn(Channel { broker, store, name, way, stop, sent: None }.run())
+        background.spawn(Channel { broker, store, name, way, stop, sent: None, counted_at: None }.run())
     };
     Ok(ways.into_iter().map(run).collect())
 }
