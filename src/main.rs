@@ -10,6 +10,7 @@ mod config;
 mod console;
 mod cosigning;
 mod delivery;
+mod digest;
 mod disk;
 mod error;
 mod feeds;

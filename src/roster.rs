@@ -1,8 +1,8 @@
 //! Who administers: people and tokens, as documents that only the broker can seal. Whoever writes the database can lose
 //! one, but can appoint nobody.
 
-use crate::caller::sha256;
 use crate::clock::Timestamp;
+use crate::digest::sha256;
 use crate::error::Error;
 use crate::keys::{KeyError, Keys};
 use crate::store::{Connection, admins, tokens};

@@ -1,7 +1,7 @@
 //! Who is signed in. In memory: nobody can write a session into a database, and a restart signs everybody out.
 
-use crate::caller::sha256;
 use crate::clock::Timestamp;
+use crate::digest::sha256;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secret::Secret;

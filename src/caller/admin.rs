@@ -1,7 +1,8 @@
 //! An administrator: a person with a session, or an API token.
 
-use super::{Source, counted, sha256};
+use super::{Source, counted};
 use crate::broker::Broker;
+use crate::digest::sha256;
 use crate::error::{Error, Refusal};
 use crate::roster::{self, Admin, AdminState, Token};
 use crate::sessions::Session;

@@ -9,7 +9,6 @@ use crate::error::{Error, Refusal};
 use crate::rulebook::{Rules, RulesError};
 use crate::store::devices::{self, Device, Membership};
 use crate::store::nonces::SpentNonce;
-use aws_lc_rs::digest;
 use protocol::encoding::from_json;
 use protocol::jws::{PublicJwk, Signer, Unverified, Verified};
 use protocol::names::TenantId;
@@ -97,11 +96,6 @@ pub fn newcomer(broker: &Broker, request: SignedRequest) -> Result<(Newcomer, Ve
     let proven = prove_newcomer(broker, &request);
     let (key, verified, nonce) = counted(broker, &request.source, proven)?;
     Ok((Newcomer { tenant: request.tenant, key, nonce, source: request.source }, verified.payload))
-}
-
-/// SHA-256.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("invariant: SHA-256 gives 32 bytes")
 }
 
 /// Too many failed proofs from one address are answered as such, whatever they were.

@@ -10,7 +10,6 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use notices::Time;
 use protocol::messages::Problem;
 use std::sync::Arc;
 
@@ -118,12 +117,11 @@ const UNKNOWN: Page = Page {
 
 impl Page {
     fn of(linked: &Linked) -> Self {
-        let restore = &linked.restore;
-        match restore.state {
+        match linked.state {
             RestoreState::Pending | RestoreState::Approved | RestoreState::Releasing => Self {
                 title: "A device asks for your keys",
                 text: "If it was not you who asked, stop it.",
-                facts: facts(linked),
+                facts: facts(&linked.restore),
                 has_button: true,
             },
             RestoreState::Released
@@ -132,7 +130,7 @@ impl Page {
             | RestoreState::Expired
             | RestoreState::Revoked
             | RestoreState::Vetoed
-            | RestoreState::Rejected => Self { facts: facts(linked), ..over(restore.state) },
+            | RestoreState::Rejected => Self { facts: facts(&linked.restore), ..over(linked.state) },
         }
     }
 }
@@ -160,14 +158,14 @@ fn over(state: RestoreState) -> Page {
     Page { title, text, facts: Vec::new(), has_button: false }
 }
 
-fn facts(Linked { restore, device_name, platform, kinds }: &Linked) -> Vec<(&'static str, String)> {
+fn facts(restore: &notices::Restore) -> Vec<(&'static str, String)> {
     vec![
-        ("Device", format!("{device_name} ({platform})")),
-        ("Keys", kinds.join(", ")),
+        ("Device", format!("{} ({})", restore.device_name, restore.platform)),
+        ("Keys", restore.kinds.join(", ")),
         ("Reason", restore.reason.clone()),
-        ("Not released before", Time::from_ms(restore.not_before).to_string()),
-        ("Runs out", Time::from_ms(restore.expires_at).to_string()),
-        ("Restore", restore.id.to_string()),
+        ("Not released before", restore.not_before.to_string()),
+        ("Runs out", restore.expires_at.to_string()),
+        ("Restore", restore.restore.to_string()),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! Whether a KEK can be used: each call that the broker needs is tried with a canary, and told by its permission.
 
 use super::{Kms, code};
+use crate::digest::sha256;
 use crate::store::keks::Kek;
-use aws_lc_rs::digest;
 use providers::{Context, Error, KeyState, Permissions, Wrapped};
 use secret::Secret;
 use uuid::Uuid;
@@ -53,9 +53,7 @@ pub fn described(steps: &[Step]) -> String {
 /// What a KEK's canary is bound to.
 #[must_use]
 pub fn canary_context(kek: Uuid) -> Context {
-    let bytes = [b"keyfold/1 canary", &kek.as_bytes()[..]].concat();
-    let digest = digest::digest(&digest::SHA256, &bytes);
-    Context::new(digest.as_ref().try_into().expect("invariant: SHA-256 gives 32 bytes"))
+    Context::new(sha256(&[b"keyfold/1 canary", &kek.as_bytes()[..]].concat()))
 }
 
 impl Kms {

@@ -2,7 +2,8 @@
 
 use super::count;
 use crate::broker::Broker;
-use crate::caller::{Person, Signed, Source, sha256};
+use crate::caller::{Person, Signed, Source};
+use crate::digest::sha256;
 use crate::error::{Error, Refusal};
 use crate::pending::PendingAct;
 use protocol::encoding::hash_fields;

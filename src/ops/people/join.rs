@@ -2,7 +2,8 @@
 
 use super::{commit, event};
 use crate::broker::Broker;
-use crate::caller::{AdminCaller, Person, Source, sha256};
+use crate::caller::{AdminCaller, Person, Source};
+use crate::digest::sha256;
 use crate::error::{Error, Refusal};
 use crate::ops;
 use crate::pending::Joining;

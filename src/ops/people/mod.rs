@@ -8,9 +8,10 @@ pub mod tokens;
 
 use super::admin::require_tenant;
 use crate::broker::Broker;
-use crate::caller::{AdminCaller, Source, sha256};
+use crate::caller::{AdminCaller, Source};
 use crate::clock::Timestamp;
 use crate::commit::{Proposal, Rare, Upkeep};
+use crate::digest::sha256;
 use crate::error::{Error, Refusal};
 use crate::ops::from_source;
 use crate::roster::{self, Admin, AdminState, INSTALLATION, Invitation};

@@ -2,9 +2,10 @@
 
 use super::super::admin::{proposal, require_tenant};
 use crate::broker::Broker;
-use crate::caller::{AdminCaller, sha256};
+use crate::caller::AdminCaller;
 use crate::clock::Timestamp;
 use crate::commit::Rare;
+use crate::digest::sha256;
 use crate::error::{Error, Refusal};
 use crate::roster::{self, Token};
 use crate::sessions::random;

@@ -60,7 +60,8 @@ fn sealed(broker: &Broker, restore: &Restore, emails: &[Address], notice: Notice
     broker.outbox.seal(&broker.keys, &told, broker.clock.now())
 }
 
-async fn described(db: &mut Connection, restore: &Restore) -> Result<notices::Restore, Error> {
+/// What may be said of the restore to those concerned.
+pub(super) async fn described(db: &mut Connection, restore: &Restore) -> Result<notices::Restore, Error> {
     let (device, _) = devices::find(db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
     let records = records::of_user_among(db, (&restore.tenant, &restore.user), &restore.records).await?;
     let kinds = records.iter().map(|(record, _)| Ok(kind(&record.kind)?.to_string())).collect::<Result<_, Error>>()?;

@@ -1,16 +1,16 @@
 //! The user stops a restore before its release: by any of their devices, or by the link in a notice.
 
-use super::told::told;
-use super::{kind, restore_event};
+use super::restore_event;
+use super::told::{described, told};
 use crate::broker::Broker;
 use crate::caller::{DeviceCaller, Source};
 use crate::commit::{Change, Proposal};
+use crate::digest::sha256;
 use crate::error::{Error, Refusal};
 use crate::ops::{Attempt, from_source};
 use crate::store::restores::{self, Restore, RestoreState};
-use crate::store::{StoreError, devices, records};
 use audit::event::{Event, Kind, Outcome};
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::rand;
 use notices::Notice;
 use protocol::encoding::{from_base64url, to_base64url};
 use uuid::Uuid;
@@ -40,24 +40,17 @@ impl VetoLink {
 /// What the owner of a link sees: nothing that the notice has not said.
 #[derive(Debug)]
 pub struct Linked {
-    /// What the link can stop.
-    pub restore: Restore,
-    /// What the device that asked calls itself.
-    pub device_name: String,
-    /// What it says it runs on.
-    pub platform: String,
-    /// What was asked for.
-    pub kinds: Vec<String>,
+    /// How what the link can stop stands.
+    pub state: RestoreState,
+    /// What was asked for, and by whom.
+    pub restore: notices::Restore,
 }
 
 /// What the link with this secret is about; `None` where there is no such link.
 pub async fn linked(broker: &Broker, secret: &str) -> Result<Option<Linked>, Error> {
     let Some(restore) = of_secret(broker, secret).await? else { return Ok(None) };
-    let mut db = broker.store.reader().await?;
-    let (device, _) = devices::find(&mut db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
-    let records = records::of_user_among(&mut db, (&restore.tenant, &restore.user), &restore.records).await?;
-    let kinds = records.iter().map(|(record, _)| Ok(kind(&record.kind)?.to_string())).collect::<Result<_, Error>>()?;
-    Ok(Some(Linked { restore, device_name: device.name, platform: device.platform, kinds }))
+    let shown = described(&mut *broker.store.reader().await?, &restore).await?;
+    Ok(Some(Linked { state: restore.state, restore: shown }))
 }
 
 /// Stops the restore of this link. Again is no fault.
@@ -103,8 +96,4 @@ pub async fn by_device(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Resu
 async fn of_secret(broker: &Broker, secret: &str) -> Result<Option<Restore>, Error> {
     let Ok(secret) = from_base64url(secret) else { return Ok(None) };
     Ok(restores::of_veto(&mut *broker.store.reader().await?, &sha256(&secret)).await?)
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("invariant: SHA-256 gives 32 bytes")
 }
