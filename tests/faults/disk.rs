@@ -9,24 +9,33 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// A file system of its own for the database. Dropping it unmounts.
-struct Disk(PathBuf);
+/// A file system of its own. Dropping it unmounts.
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     /// A broker whose database lives on a file system of `size`, ready, and that file system.
     async fn under_broker(size: &str, min_free_mib: u64) -> (Broker, Self) {
         let elsewhere = format!("path = \"data/keyfold.db\"\nmin_free_mib = {min_free_mib}");
         let mut broker = Broker::prepared(|config| config.replace("path = \"keyfold.db\"", &elsewhere));
-        let folder = broker.path("data");
-        fs::create_dir(&folder).unwrap();
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "keyfold"]).arg(&folder));
-        let disk = Self(folder);
+        let disk = Self::mount(broker.path("data"), size);
         broker.run(&[]).await;
         (broker, disk)
     }
 
+    /// Of this size (`8m`), at a folder that is not there yet.
+    pub(crate) fn mount(folder: PathBuf, size: &str) -> Self {
+        fs::create_dir(&folder).unwrap();
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "keyfold"]).arg(&folder));
+        Self(folder)
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Leaves not a byte free.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut chunk = 1 << 20;
         while chunk > 0 {
             match append(&self.0.join("ballast"), chunk) {
@@ -37,8 +46,10 @@ impl Disk {
         }
     }
 
-    fn empty(&self) {
-        fs::remove_file(self.0.join("ballast")).unwrap();
+    /// Takes away what [`Self::fill`] has put there, if it has.
+    pub(crate) fn empty(&self) {
+        let removed = fs::remove_file(self.0.join("ballast"));
+        assert!(removed.is_ok() || !self.0.join("ballast").exists(), "{removed:?}");
     }
 }
 

@@ -18,7 +18,6 @@ mod proxy;
 mod rewrap;
 mod rooms;
 mod root;
-mod siem;
 mod sinks;
 mod slow;
 mod software;

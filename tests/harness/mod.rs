@@ -7,6 +7,7 @@ pub mod azure;
 pub mod bao;
 pub mod demanding;
 mod document;
+pub mod faketime;
 pub mod google;
 pub mod hsm;
 pub mod mail;

@@ -18,7 +18,7 @@ pub(crate) enum Room {
     OpenBao(Bao),
     Aws(Aws, String),
     Google(Google, String),
-    Azure(Azure),
+    Azure(Box<Azure>),
     Pkcs11(Hsm),
 }
 
@@ -31,7 +31,13 @@ impl Room {
         let (arn, key) = (aws.create_key("alias/acme").await, google.create_key(TENANT).await);
         azure.create_key(TENANT);
         hsm.create_key(TENANT);
-        [Self::OpenBao(bao), Self::Aws(aws, arn), Self::Google(google, key), Self::Azure(azure), Self::Pkcs11(hsm)]
+        [
+            Self::OpenBao(bao),
+            Self::Aws(aws, arn),
+            Self::Google(google, key),
+            Self::Azure(azure.into()),
+            Self::Pkcs11(hsm),
+        ]
     }
 
     /// Its name in the configuration.

@@ -1,5 +1,6 @@
 //! A signed request counts once, for its own URL, nonce and payload; everything else is refused with the same few words.
 
+use crate::harness::faketime::{FakeClock, Stopwatch};
 use crate::harness::{Broker, Raw, TENANT, outcomes};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -113,26 +114,19 @@ async fn a_captured_request_sent_often_has_one_effect() {
     assert!(outcomes(&log, "restore.denied").is_empty(), "replaying a request must not grow the log");
 }
 
-/// Runs a program whose clock is ahead, by Debian's libfaketime or the one that KEYFOLD_FAKETIME names.
-fn ahead_by(shift: &str) -> [String; 4] {
-    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
-    let library = std::env::var("KEYFOLD_FAKETIME").unwrap_or_else(|_| library.into());
-    assert!(std::fs::exists(&library).unwrap(), "{library} is missing: install faketime");
-    let preload = format!("LD_PRELOAD={library}");
-    ["env".into(), preload, format!("FAKETIME={shift}"), "FAKETIME_DONT_FAKE_MONOTONIC=1".into()]
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_nonce_is_refused() {
     let (mut broker, _, forger) = prepared().await;
     let device = &forger.device;
     let (fresh, path) = (device.nonce().await, forger.path());
     assert_eq!(device.send(&path, device.sign(&path, &fresh, b"")).await.status, 200);
+    let clock = FakeClock::new(&broker, Stopwatch::Steady, "+4m");
     broker.stop();
-    broker.run(&ahead_by("+4m").each_ref().map(String::as_str)).await;
+    clock.run(&mut broker).await;
     assert_eq!(device.send(&path, device.sign(&path, &fresh, b"")).await.status, 200, "good over a restart");
     broker.stop();
-    broker.run(&ahead_by("+6m").each_ref().map(String::as_str)).await;
+    clock.set("+6m");
+    clock.run(&mut broker).await;
     assert_eq!(device.send(&path, device.sign(&path, &fresh, b"")).await.code(), "bad_nonce");
 }
 

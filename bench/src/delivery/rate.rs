@@ -28,7 +28,7 @@ pub async fn all(scene: Scene, report: &mut Report) -> Result<Scene, Failure> {
         format!("\n[[sinks]]\ntype = \"file\"\nname = \"{SINK}\"\npath = \"delivered.ndjson\"\nmax_mib = 4096\n");
     let webhook = Receiver::start(&scene.broker.path(""), Manner::Takes).await?;
     let (authority, kafka) = (Authority::new(), MockCluster::start(1, TOPIC));
-    let syslog = SyslogServer::start(Program::Rsyslog, &authority, &authority.server_pem());
+    let syslog = SyslogServer::start(Program::Rsyslog, &authority, &authority.server_pem(None));
     let syslog_section = syslog_section(&scene.broker.path(""), &authority, syslog.port())?;
     let receivers = [
         ("file", file),

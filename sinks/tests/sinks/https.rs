@@ -56,7 +56,7 @@ impl Trial<'_> {
     /// One sink through all that a receiver may answer; then everything is there, in order.
     async fn answers(&self) {
         let authority = Authority::new();
-        let tls = Terminator::start(authority.server(), Front::before(&self.upstream).await).await;
+        let tls = Terminator::start(authority.server(None), Front::before(&self.upstream).await);
         let mut sink = (self.open)(tls.url(), connection(authority.pem()));
         let batch = events(0..20);
         for (fault, expected) in self.table(tls.url()) {
@@ -121,13 +121,13 @@ impl Trial<'_> {
         let (authority, other) = (Authority::new(), Authority::new());
         let batch = events(0..3);
         let untrusted = Err(Trouble::Paused(PauseReason::Tls));
-        let tls = Terminator::start(authority.server(), Front::before(&self.upstream).await).await;
+        let tls = Terminator::start(authority.server(None), Front::before(&self.upstream).await);
         assert_eq!((self.open)(tls.url(), connection(other.pem())).deliver(&batch).await, untrusted);
         let plain = tls.front().url().replace("http:", "https:");
         assert_eq!((self.open)(&plain, connection(authority.pem())).deliver(&batch).await, untrusted);
         assert_eq!(tls.front().requests(), 0);
 
-        let mutual = Terminator::start(authority.mutual_server(), Front::before(&self.upstream).await).await;
+        let mutual = Terminator::start(authority.mutual_server(None), Front::before(&self.upstream).await);
         // With TLS 1.3 a client is refused after its handshake: HTTP may see the end before the reason. It comes in the end.
         let mut unknown = (self.open)(mutual.url(), connection(authority.pem()));
         let mut delivered = unknown.deliver(&batch).await;

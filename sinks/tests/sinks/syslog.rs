@@ -3,7 +3,7 @@
 use crate::messages::events;
 use counterparts::syslog::Program::{Rsyslog, SyslogNg};
 use counterparts::syslog::{Program, SyslogServer};
-use counterparts::tls::Authority;
+use counterparts::tls::{Authority, Flaw};
 use keyfold_sinks::syslog::{Options, SyslogSink};
 use keyfold_sinks::tcp::Security;
 use keyfold_sinks::{Delivery, Message, PauseReason, Place, Severity, Sink, Trouble};
@@ -27,7 +27,7 @@ fn sink(address: &str, security: Security) -> SyslogSink {
 /// A server and a sink that trust each other.
 fn pair(program: Program) -> (SyslogServer, SyslogSink) {
     let authority = Authority::new();
-    let server = SyslogServer::start(program, &authority, &authority.server_pem());
+    let server = SyslogServer::start(program, &authority, &authority.server_pem(None));
     let sink = sink(&format!("localhost:{}", server.port()), tls(&authority, Some(&authority.client_pem())));
     (server, sink)
 }
@@ -92,9 +92,10 @@ async fn syslog_ng_reads_what_was_meant() {
 async fn without_trust_in_both_directions_nothing_is_sent() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let identity = authority.client_pem();
-    let server = SyslogServer::start(Rsyslog, &authority, &authority.server_pem());
-    let expired = SyslogServer::start(Rsyslog, &authority, &authority.expired_server_pem());
-    let other = SyslogServer::start(SyslogNg, &authority, &authority.server_pem());
+    let server = SyslogServer::start(Rsyslog, &authority, &authority.server_pem(None));
+    let expired = SyslogServer::start(Rsyslog, &authority, &authority.server_pem(Some(Flaw::Expired)));
+    let elsewhere = SyslogServer::start(Rsyslog, &authority, &authority.server_pem(Some(Flaw::OtherName)));
+    let other = SyslogServer::start(SyslogNg, &authority, &authority.server_pem(None));
     let at = |server: &SyslogServer| format!("localhost:{}", server.port());
     let cases = [
         ("no client certificate", at(&server), tls(&authority, None)),
@@ -103,7 +104,7 @@ async fn without_trust_in_both_directions_nothing_is_sent() {
         ("a stranger's client certificate", at(&other), tls(&authority, Some(&stranger.client_pem()))),
         ("a server of a stranger", at(&server), tls(&stranger, Some(&identity))),
         ("an expired server", at(&expired), tls(&authority, Some(&identity))),
-        ("another name", format!("127.0.0.1:{}", server.port()), tls(&authority, Some(&identity))),
+        ("another name", at(&elsewhere), tls(&authority, Some(&identity))),
     ];
     for (case, address, security) in cases {
         let delivered = sink(&address, security).deliver(&events(0..3)).await;
@@ -112,7 +113,7 @@ async fn without_trust_in_both_directions_nothing_is_sent() {
     let mut trusted = sink(&at(&server), tls(&authority, Some(&identity)));
     trusted.deliver(&events(7..8)).await.unwrap();
     assert_eq!(bodies(&server.lines(1)), sent(&events(7..8)));
-    assert!(expired.received().is_empty() && other.received().is_empty());
+    assert!([expired, elsewhere, other].iter().all(|server| server.received().is_empty()));
 }
 
 #[tokio::test]

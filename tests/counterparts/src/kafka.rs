@@ -1,7 +1,7 @@
 //! Kafka, twice: tansu behind what it lacks, which is TLS, SASL and faults, and librdkafka's mock cluster of several nodes. librdkafka
 //! reads back what is there. `KEYFOLD_KAFKA` names the Python environment that `./dev` installs.
 
-use crate::tls::{self, Authority};
+use crate::tls::{Authority, TlsPort};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 
 /// What a client must show to get in.
 #[derive(Debug, Default)]
@@ -27,7 +26,7 @@ pub struct Kafka {
     broker: Running,
     _front: Running,
     inside: u16,
-    tls: Option<JoinHandle<()>>,
+    tls: Option<TlsPort>,
     folder: TempDir,
     port: u16,
     reader: Reader,
@@ -42,13 +41,9 @@ impl Kafka {
     pub fn start(topic: &str, door: &Door<'_>) -> Self {
         let folder = TempDir::new().expect("there is room for a folder");
         let (inside, middle) = (free_port(), free_port());
-        let outside = door.mutual_tls.map(|authority| (TcpListener::bind("127.0.0.1:0"), authority));
-        let tls = outside.map(|(listener, authority)| {
-            let listener = listener.expect("loopback has a port left");
-            let port = listener.local_addr().expect("a listener has an address").port();
-            (port, tls::forward(listener, authority.mutual_server(), format!("127.0.0.1:{middle}")))
-        });
-        let port = tls.as_ref().map_or(middle, |(port, _)| *port);
+        let behind = format!("127.0.0.1:{middle}");
+        let tls = door.mutual_tls.map(|authority| TlsPort::start(authority.mutual_server(None), behind));
+        let port = tls.as_ref().map_or(middle, TlsPort::port);
         let broker = Running(tansu(inside, port).spawn().expect("tansu is installed"));
         wait_ready(inside);
         make_topic(inside, topic);
@@ -57,13 +52,19 @@ impl Kafka {
         wait_ready(middle);
         let address = format!("localhost:{port}");
         let reader = Reader::start(&["read", &address, topic, &settings(door, folder.path())]);
-        Self { broker, _front: front, inside, tls: tls.map(|(_, server)| server), folder, port, reader }
+        Self { broker, _front: front, inside, tls, folder, port, reader }
     }
 
     /// Where clients connect: `localhost:port`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("localhost:{}", self.port)
+    }
+
+    /// What clients connect to, where that is TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsPort> {
+        self.tls.as_ref()
     }
 
     /// From now on batches are stored, but the producer is not told: its connection ends instead. Or no longer.
@@ -95,12 +96,6 @@ impl Kafka {
     #[must_use]
     pub fn messages(&mut self, count: usize) -> Vec<Value> {
         self.reader.messages(count)
-    }
-}
-
-impl Drop for Kafka {
-    fn drop(&mut self) {
-        self.tls.as_ref().inspect(|server| server.abort());
     }
 }
 

@@ -56,7 +56,7 @@ impl Smtp {
     pub async fn start(speech: Speech) -> Self {
         let folder = TempDir::new().expect("there is room for a folder");
         let authority = Authority::new();
-        fs::write(folder.path().join("server.pem"), authority.server_pem()).expect("there is room for a file");
+        fs::write(folder.path().join("server.pem"), authority.server_pem(None)).expect("there is room for a file");
         fs::write(folder.path().join("password"), PASSWORD).expect("there is room for a file");
         let mut server = Self { speech, process: None, authority, folder };
         server.resume().await;

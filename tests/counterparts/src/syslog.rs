@@ -105,6 +105,14 @@ impl SyslogServer {
         self.wait_ready();
     }
 
+    /// Has another certificate and key from its next start on.
+    ///
+    /// # Panics
+    /// When there is no room for a file.
+    pub fn show(&self, server_pem: &str) {
+        fs::write(self.folder.path().join("server.pem"), server_pem).expect("there is room for a file");
+    }
+
     fn signal(&self, signal: Signal) {
         let process = Pid::from_child(&self.process);
         kill_process(process, signal).expect("it runs");

@@ -1,13 +1,15 @@
-//! TLS on loopback, before a [`Front`] that speaks plain HTTP.
+//! TLS on loopback, before servers that speak in clear, with certificates good and bad.
 
 use crate::front::Front;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncWriteExt, copy, copy_bidirectional, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -56,29 +58,13 @@ impl Authority {
         certificate.pem() + &key.serialize_pem()
     }
 
-    /// A certificate for a server at `localhost`, and its private key.
+    /// A certificate for a server at `localhost` and `127.0.0.1`, and its private key.
     ///
     /// # Panics
     /// Never: keys and certificates can be made.
     #[must_use]
-    pub fn server_pem(&self) -> String {
-        self.localhost_pem(|_| {})
-    }
-
-    /// The same, but the certificate has expired.
-    ///
-    /// # Panics
-    /// Never: keys and certificates can be made.
-    #[must_use]
-    pub fn expired_server_pem(&self) -> String {
-        self.localhost_pem(|params| params.not_after = date_time_ymd(2024, 1, 1))
-    }
-
-    fn localhost_pem(&self, change: impl FnOnce(&mut CertificateParams)) -> String {
-        let key = KeyPair::generate().expect("keys can be made");
-        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("it is a name");
-        change(&mut params);
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate can be made");
+    pub fn server_pem(&self, flaw: Option<Flaw>) -> String {
+        let (certificate, key) = self.certificate(flaw);
         certificate.pem() + &key.serialize_pem()
     }
 
@@ -87,10 +73,9 @@ impl Authority {
     /// # Panics
     /// Never: certificate and key belong together.
     #[must_use]
-    pub fn server(&self) -> ServerConfig {
-        let (chain, key) = self.server_certificate();
-        let builder = builder().with_no_client_auth();
-        builder.with_single_cert(chain, key).expect("certificate and key belong together")
+    pub fn server(&self, flaw: Option<Flaw>) -> ServerConfig {
+        let (certificate, key) = self.certificate(flaw);
+        shows(builder().with_no_client_auth(), &certificate, &key)
     }
 
     /// The same, for clients alone whose certificate is of this authority.
@@ -98,22 +83,36 @@ impl Authority {
     /// # Panics
     /// Never: certificate and key belong together.
     #[must_use]
-    pub fn mutual_server(&self) -> ServerConfig {
+    pub fn mutual_server(&self, flaw: Option<Flaw>) -> ServerConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).expect("it is a certificate");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        let (chain, key) = self.server_certificate();
-        let builder = builder().with_client_cert_verifier(verifier.expect("there is a root"));
-        builder.with_single_cert(chain, key).expect("certificate and key belong together")
+        let (certificate, key) = self.certificate(flaw);
+        shows(builder().with_client_cert_verifier(verifier.expect("there is a root")), &certificate, &key)
     }
 
-    fn server_certificate(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    fn certificate(&self, flaw: Option<Flaw>) -> (Certificate, KeyPair) {
+        let names: &[&str] =
+            if flaw == Some(Flaw::OtherName) { &["elsewhere.example"] } else { &["localhost", "127.0.0.1"] };
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names).expect("they are names");
+        if flaw == Some(Flaw::Expired) {
+            params.not_after = date_time_ymd(2024, 1, 1);
+        }
         let key = KeyPair::generate().expect("keys can be made");
-        let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("they are names");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate can be made");
-        (vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        (certificate, key)
     }
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// It ended with the year 2023.
+    Expired,
+    /// It is for another host.
+    OtherName,
 }
 
 impl Default for Authority {
@@ -128,32 +127,91 @@ impl fmt::Debug for Authority {
     }
 }
 
-fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
+fn builder() -> ConfigBuilder<ServerConfig, WantsVerifier> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     builder.expect("the provider has these versions")
 }
 
-/// Ends TLS and passes what is inside to a front. Ends, with all its connections, when it is dropped.
+fn shows(
+    builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+    certificate: &Certificate,
+    key: &KeyPair,
+) -> ServerConfig {
+    let (chain, key) = (vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()));
+    builder.with_single_cert(chain, key).expect("certificate and key belong together")
+}
+
+/// TLS on a loopback port of its own, before a server that has none. Ends, with all its connections, when it is dropped.
+#[derive(Debug)]
+pub struct TlsPort {
+    listener: Arc<TcpListener>,
+    port: u16,
+    behind: String,
+    server: Mutex<JoinHandle<()>>,
+}
+
+impl TlsPort {
+    /// Listens before the address `behind` (`host:port`). Needs a Tokio runtime.
+    ///
+    /// # Panics
+    /// When there is no port left on loopback, or no runtime.
+    #[must_use]
+    pub fn start(config: ServerConfig, behind: String) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a port left");
+        listener.set_nonblocking(true).expect("a listener can wait");
+        let port = listener.local_addr().expect("a listener has an address").port();
+        let listener = Arc::new(TcpListener::from_std(listener).expect("there is a runtime"));
+        let server = Mutex::new(tokio::spawn(accept(listener.clone(), config.into(), behind.clone())));
+        Self { listener, port, behind, server }
+    }
+
+    /// Where it listens, on loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From now on is such a server; open connections end.
+    pub fn restart(&self, config: ServerConfig) {
+        self.replace(accept(self.listener.clone(), config.into(), self.behind.clone()));
+    }
+
+    /// Is away: open connections end, and others are reset.
+    pub fn hang_up(&self) {
+        self.replace(reset(self.listener.clone()));
+    }
+
+    fn replace(&self, server: impl Future<Output = ()> + Send + 'static) {
+        let mut running = self.server.lock().expect("nothing panics while holding this lock");
+        running.abort();
+        *running = tokio::spawn(server);
+    }
+}
+
+impl Drop for TlsPort {
+    fn drop(&mut self) {
+        self.server.get_mut().expect("nothing panics while holding this lock").abort();
+    }
+}
+
+/// Ends TLS and passes what is inside to a front.
 #[derive(Debug)]
 pub struct Terminator {
     url: String,
     front: Front,
-    server: JoinHandle<()>,
+    port: TlsPort,
 }
 
 impl Terminator {
-    /// Listens on a loopback port of its own.
+    /// Listens on a loopback port of its own. Needs a Tokio runtime.
     ///
     /// # Panics
-    /// When there is no port left on loopback.
-    pub async fn start(config: ServerConfig, front: Front) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port left");
-        let url = format!("https://localhost:{}", listener.local_addr().expect("a listener has an address").port());
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let behind = front.url().trim_start_matches("http://").to_owned();
-        let server = tokio::spawn(accept(listener, acceptor, behind));
-        Self { url, front, server }
+    /// When there is no port left on loopback, or no runtime.
+    #[must_use]
+    pub fn start(config: ServerConfig, front: Front) -> Self {
+        let port = TlsPort::start(config, front.url().trim_start_matches("http://").to_owned());
+        Self { url: format!("https://localhost:{}", port.port()), front, port }
     }
 
     /// `https://localhost:port`.
@@ -167,26 +225,16 @@ impl Terminator {
     pub fn front(&self) -> &Front {
         &self.front
     }
-}
 
-impl Drop for Terminator {
-    fn drop(&mut self) {
-        self.server.abort();
+    /// What others connect to.
+    #[must_use]
+    pub fn port(&self) -> &TlsPort {
+        &self.port
     }
 }
 
-/// Ends TLS before whatever listens at the address `behind`, until it is aborted. Needs a Tokio runtime.
-///
-/// # Panics
-/// When the listener cannot be used.
-#[must_use]
-pub fn forward(listener: std::net::TcpListener, config: ServerConfig, behind: String) -> JoinHandle<()> {
-    listener.set_nonblocking(true).expect("a listener can wait");
-    let listener = TcpListener::from_std(listener).expect("there is a runtime");
-    tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), behind))
-}
-
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: String) {
+async fn accept(listener: Arc<TcpListener>, config: Arc<ServerConfig>, behind: String) {
+    let acceptor = TlsAcceptor::from(config);
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, behind) = (acceptor.clone(), behind.clone());
@@ -199,6 +247,13 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: String) {
             copy_bidirectional(&mut outside, &mut inside).await.ok().map(drop)
         });
         while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn reset(listener: Arc<TcpListener>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        // A socket is closed without it as well, only in a friendlier way.
+        let _ = stream.set_zero_linger();
     }
 }
 

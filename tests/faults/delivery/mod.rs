@@ -1,6 +1,5 @@
 //! Delivery to receivers that are in every trouble, and with the broker killed meanwhile.
 
-mod clouds;
 mod crash;
 mod operators;
 mod receiver;

@@ -48,7 +48,7 @@ impl Receiver {
         let router = Router::new().route("/events", post(take)).with_state(memory.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let authority = Authority::new();
-        let tls = Terminator::start(authority.server(), Front::before(&upstream).await).await;
+        let tls = Terminator::start(authority.server(None), Front::before(&upstream).await);
         Self { tls, authority, memory, server }
     }
 

@@ -69,8 +69,8 @@ impl AzureKeyVault {
     pub async fn start(kind: Kind) -> Self {
         let authority = Authority::new();
         let (plain_vault, plain_entra) = (listener().await, listener().await);
-        let vault = Terminator::start(authority.server(), Front::before(&url(&plain_vault)).await).await;
-        let entra = Terminator::start(authority.server(), Front::before(&url(&plain_entra)).await).await;
+        let vault = Terminator::start(authority.server(None), Front::before(&url(&plain_vault)).await);
+        let entra = Terminator::start(authority.server(None), Front::before(&url(&plain_entra)).await);
         let shared = Arc::new(Shared {
             vault: Mutex::new(Vault::new(vault.url().to_owned(), kind)),
             entra: Mutex::new(Entra::new(entra.url().to_owned(), RESOURCE)),

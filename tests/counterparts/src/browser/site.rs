@@ -1,16 +1,14 @@
 use crate::server::{Server, listener};
-use crate::tls::{Authority, forward};
+use crate::tls::{Authority, TlsPort};
 use axum::Router;
 use axum::http::HeaderName;
 use axum::routing::get;
-use std::net::TcpListener;
-use tokio::task::JoinHandle;
 
 /// Somebody's pages, under `https://localhost` on a port of its own. Gone when dropped.
 #[derive(Debug)]
 pub struct Site {
     url: String,
-    tls: JoinHandle<()>,
+    _tls: TlsPort,
     _server: Server,
 }
 
@@ -37,10 +35,8 @@ impl Site {
         });
         let inside = listener().await;
         let behind = inside.local_addr().expect("a listener has an address").to_string();
-        let outside = TcpListener::bind("127.0.0.1:0").expect("loopback has a port left");
-        let port = outside.local_addr().expect("a listener has an address").port();
-        let tls = forward(outside, Authority::new().server(), behind);
-        Self { url: format!("https://localhost:{port}"), tls, _server: Server::on(inside, routes) }
+        let tls = TlsPort::start(Authority::new().server(None), behind);
+        Self { url: format!("https://localhost:{}", tls.port()), _tls: tls, _server: Server::on(inside, routes) }
     }
 
     /// `https://localhost:port`: the origin.
@@ -53,11 +49,5 @@ impl Site {
     #[must_use]
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.tls.abort();
     }
 }

@@ -4,8 +4,8 @@ mod token;
 
 pub use token::{Signer, Token};
 
-use crate::server::{Server, lock};
-use crate::tls::{Authority, forward};
+use crate::server::{Server, listener, lock};
+use crate::tls::{Authority, TlsPort};
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
@@ -16,10 +16,8 @@ use reqwest::{Certificate, redirect};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt;
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use token::Keys;
-use tokio::task::JoinHandle;
 use url::{Url, form_urlencoded};
 
 /// As the client is registered.
@@ -41,7 +39,7 @@ pub struct Issuer {
     shared: Arc<Mutex<Shared>>,
     authority: Authority,
     url: String,
-    tls: JoinHandle<()>,
+    _tls: TlsPort,
     _server: Server,
 }
 
@@ -74,14 +72,13 @@ impl Issuer {
     /// When there is no port left on loopback.
     pub async fn start_for(now: i64, redirect: &str) -> Self {
         let authority = Authority::new();
-        let outside = TcpListener::bind("127.0.0.1:0").expect("loopback has a port left");
-        let port = outside.local_addr().expect("a listener has an address").port();
-        let url = format!("https://localhost:{port}");
+        let inside = listener().await;
+        let behind = inside.local_addr().expect("a listener has an address").to_string();
+        let tls = TlsPort::start(authority.server(None), behind);
+        let url = format!("https://localhost:{}", tls.port());
         let shared = Arc::new(Mutex::new(Shared::new(&url, (now, redirect))));
-        let server = Server::start(routes(shared.clone())).await;
-        let behind = server.url().trim_start_matches("http://").to_owned();
-        let tls = forward(outside, authority.server(), behind);
-        Self { shared, authority, url, tls, _server: server }
+        let server = Server::on(inside, routes(shared.clone()));
+        Self { shared, authority, url, _tls: tls, _server: server }
     }
 
     /// `https://localhost:port`, which is the issuer's name too.
@@ -158,12 +155,6 @@ impl Issuer {
     #[must_use]
     pub fn sign(&self, token: &Token) -> String {
         lock(&self.shared).keys.sign(token)
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        self.tls.abort();
     }
 }
 
