@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use protocol::messages::RestoreState;
 use serde_json::{Value, json};
 use sqlx::{Connection, Row};
+use std::fs;
 
 const OK: (u16, String) = (204, String::new());
 
@@ -197,6 +198,25 @@ async fn an_approver_who_was_demoted_has_not_approved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_enough_is_for_the_policies_of_now_to_say() {
+    let mut scene = Demanding::start("one").await;
+    let (mut carol, mut dave) = (scene.approver("carol", None).await, scene.approver("dave", None).await);
+    let (opened, _) = scene.device.open("one").await;
+    assert_eq!(say(&mut carol, &opened, "approve").await, OK);
+    assert_eq!(scene.status(&opened).await.state, RestoreState::Approved);
+    scene.broker.stop();
+    let file = scene.broker.path("policies.cedar");
+    let stricter = fs::read_to_string(&file).unwrap().replace("@needs_approvals(\"1\")", "@needs_approvals(\"2\")");
+    fs::write(&file, stricter).unwrap();
+    scene.broker.run(&[]).await;
+    assert_eq!(scene.status(&opened).await.needs.approvals, 1);
+    scene.waits(&opened).await;
+    assert_eq!(dave.sign_in().await.0, 200);
+    assert_eq!(say(&mut dave, &opened, "approve").await, OK);
+    assert_eq!(scene.device.release(&opened).await.status, 200, "what was signed before still counts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_rejection_ends_a_restore_at_once() {
     let mut scene = Demanding::start("one").await;
     let (mut carol, mut dave) = (scene.approver("carol", None).await, scene.approver("dave", None).await);
@@ -252,8 +272,8 @@ fn policies_that_cannot_be_read_stop_the_start() {
     let broker = Broker::prepared(demanding);
     write_policies(&broker);
     let file = broker.path("policies.cedar");
-    let good = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, good.replace("@id(\"slow\")", "")).unwrap();
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, good.replace("@id(\"slow\")", "")).unwrap();
     let started = keyfold(&["serve", "--config", broker.path("keyfold.toml").to_str().unwrap()]);
     assert!(!started.status.success());
     let said = text(&started.stderr);
