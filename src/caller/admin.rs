@@ -7,7 +7,7 @@ use crate::error::{Error, Refusal};
 use crate::roster::{self, Admin, AdminState, Token};
 use crate::sessions::Session;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use policies::admin::{Act, may};
+use policies::admin::{Act, Role, may};
 
 /// An administrator who was let in.
 #[derive(Debug, Clone)]
@@ -83,6 +83,18 @@ impl AdminCaller {
             (false, _) if tenant.is_some() => Err(Error::NotFound),
             (true, true) => Ok(()),
             (false, _) | (true, false) => Err(Refusal::NotAllowed.into()),
+        }
+    }
+
+    /// Whether it is a person of the help desk, who has no further say: somebody may have talked them into it.
+    #[must_use]
+    pub fn is_help_desk(&self) -> bool {
+        match &self.hand {
+            Hand::Person(person) => {
+                let roles = &person.admin.roles;
+                roles.contains(&Role::HelpDesk) && !may(roles, Act::UsersWrite)
+            }
+            Hand::Configured | Hand::Token(_) => false,
         }
     }
 

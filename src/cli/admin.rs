@@ -7,6 +7,7 @@ mod export;
 mod findings;
 mod import;
 mod kek;
+mod policy;
 mod restore;
 mod rewrap;
 mod sink;
@@ -16,6 +17,7 @@ use crate::api::{self, Target};
 use clap::{Args, Subcommand};
 use client::{Client, Connection};
 use kek::Kek;
+use policy::Policy;
 use restore::Restore;
 use rewrap::Rewrap;
 use sink::Sink;
@@ -48,6 +50,9 @@ enum Thing {
     /// Where a tenant's log is delivered.
     #[command(subcommand)]
     Sink(Sink),
+    /// A tenant's policies.
+    #[command(subcommand)]
+    Policy(Policy),
     /// A tenant's users.
     #[command(subcommand)]
     User(User),
@@ -240,6 +245,7 @@ impl Thing {
             Self::Restore(restore) => restore.run(client).await,
             Self::Drill(drill) => drill.run(client).await,
             Self::Findings(findings) => findings.run(client).await,
+            Self::Policy(policy) => policy.run(client).await,
             Self::Revoke { tenant, reason, target } => {
                 let ask = api::Revoke { target: target.checked(&tenant)?, reason };
                 let done: api::Revoked = client.post(&format!("{tenant}/revocations"), &ask).await?;

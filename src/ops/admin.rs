@@ -99,7 +99,8 @@ pub async fn create_code(
 ) -> Result<EnrolmentCode, Error> {
     require_tenant(broker, tenant).await?;
     let code = EnrolmentCode::generate();
-    let stored = StoredCode { hash: code.hash(), tenant: tenant.into(), user: user.into(), expires_at };
+    let (hash, by_help_desk) = (code.hash(), admin.is_help_desk());
+    let stored = StoredCode { hash, tenant: tenant.into(), user: user.into(), by_help_desk, expires_at };
     let event = Event::new(Kind::EnrolmentCodeCreated, Outcome::OK).user(user);
     let subject = broker.keys.of_subject(tenant, user).await.map_err(|_| Refusal::UserInactive)?;
     let keys = broker.keys.of_tenant(tenant).await?;

@@ -33,7 +33,7 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
     let user = users::find(&mut db, &tenant.id, &code.user).await?.ok_or(Refusal::UserInactive)?;
     drop(db);
 
-    let mut device = device(newcomer, &ask, &user, now);
+    let mut device = Device { by_help_desk: code.by_help_desk, ..device(newcomer, &ask, &user, now) };
     let (protection, unattested_days) = (tenant.protection, tenant.unattested_days);
     let policy = tenant.policy;
     let membership = Membership { user: user.state, tenant: tenant.state, protection, unattested_days, policy };
@@ -66,6 +66,7 @@ fn device(newcomer: &Newcomer, ask: &Enrol, user: &User, now: Timestamp) -> Devi
         thumbprint: newcomer.key.thumbprint(),
         state: State::Active,
         attested: false,
+        by_help_desk: false,
         enrolled_at: now,
     }
 }

@@ -93,7 +93,7 @@ fn device_facts<'a>(device: &'a Device, id: &'a str) -> DeviceFacts<'a> {
         user: &device.user,
         active: device.state == Standing::Active,
         attested: device.attested,
-        enrolled_by_help_desk: false,
+        enrolled_by_help_desk: device.by_help_desk,
         enrolled_at: device.enrolled_at / 1_000,
     }
 }

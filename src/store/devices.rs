@@ -27,6 +27,8 @@ pub struct Device {
     pub state: Standing,
     /// Whether its key is proven to live in hardware.
     pub attested: bool,
+    /// Whether the help desk made the code with which it was enrolled.
+    pub by_help_desk: bool,
     /// Unix milliseconds.
     pub enrolled_at: i64,
 }
@@ -46,7 +48,8 @@ pub struct Membership {
     pub policy: Option<u64>,
 }
 
-const COLUMNS: &str = "id, tenant, user_id, name, platform, jwk, thumbprint, state, attested, enrolled_at";
+const COLUMNS: &str =
+    "id, tenant, user_id, name, platform, jwk, thumbprint, state, attested, by_help_desk, enrolled_at";
 
 fn read(row: &AnyRow) -> Result<Device, StoreError> {
     Ok(Device {
@@ -59,6 +62,7 @@ fn read(row: &AnyRow) -> Result<Device, StoreError> {
         thumbprint: hash32(row, "thumbprint")?,
         state: parsed(row, "state")?,
         attested: column::<i64>(row, "attested")? != 0,
+        by_help_desk: column::<i64>(row, "by_help_desk")? != 0,
         enrolled_at: column(row, "enrolled_at")?,
     })
 }
@@ -76,7 +80,8 @@ fn read_membership(row: &AnyRow) -> Result<Membership, StoreError> {
 /// These devices, each with what it belongs to: one look at three tables.
 pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<(Device, Membership)>, StoreError> {
     let sql = format!(
-        "SELECT d.id, d.tenant, d.user_id, d.name, d.platform, d.jwk, d.thumbprint, d.state, d.attested, d.enrolled_at,
+        "SELECT d.id, d.tenant, d.user_id, d.name, d.platform, d.jwk, d.thumbprint, d.state, d.attested,
+           d.by_help_desk, d.enrolled_at,
            u.state AS user_state, t.state AS tenant_state, t.kek, t.second_kek, t.standby_kek,
            t.unattested_days, t.policy
          FROM devices d JOIN users u ON u.tenant = d.tenant AND u.id = d.user_id JOIN tenants t ON t.id = d.tenant
@@ -111,7 +116,7 @@ pub(crate) async fn page(
 }
 
 pub(crate) async fn insert(db: &mut Connection, device: &Device) -> Result<(), StoreError> {
-    let sql = format!("INSERT INTO devices ({COLUMNS}) VALUES {}", list(10));
+    let sql = format!("INSERT INTO devices ({COLUMNS}) VALUES {}", list(11));
     sqlx::query(AssertSqlSafe(sql))
         .bind(device.id.to_string())
         .bind(&device.tenant)
@@ -122,6 +127,7 @@ pub(crate) async fn insert(db: &mut Connection, device: &Device) -> Result<(), S
         .bind(&device.thumbprint[..])
         .bind(device.state.as_str())
         .bind(i64::from(device.attested))
+        .bind(i64::from(device.by_help_desk))
         .bind(device.enrolled_at)
         .execute(db)
         .await?;

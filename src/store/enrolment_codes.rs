@@ -12,6 +12,8 @@ pub struct EnrolmentCode {
     pub tenant: String,
     /// For which user.
     pub user: String,
+    /// Whether the help desk made it.
+    pub by_help_desk: bool,
     /// Unix milliseconds.
     pub expires_at: i64,
 }
@@ -23,7 +25,7 @@ pub(crate) async fn usable(
     hash: &[u8; 32],
     now: i64,
 ) -> Result<Option<EnrolmentCode>, StoreError> {
-    let sql = "SELECT user_id, expires_at FROM enrolment_codes
+    let sql = "SELECT user_id, by_help_desk, expires_at FROM enrolment_codes
                WHERE hash = $1 AND tenant = $2 AND used_by IS NULL AND expires_at > $3";
     let Some(row) = sqlx::query(sql).bind(&hash[..]).bind(tenant).bind(now).fetch_optional(db).await? else {
         return Ok(None);
@@ -32,15 +34,18 @@ pub(crate) async fn usable(
         hash: *hash,
         tenant: tenant.into(),
         user: column(&row, "user_id")?,
+        by_help_desk: column::<i64>(&row, "by_help_desk")? != 0,
         expires_at: column(&row, "expires_at")?,
     }))
 }
 
 pub(crate) async fn insert(db: &mut Connection, code: &EnrolmentCode) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO enrolment_codes (hash, tenant, user_id, expires_at) VALUES ($1,$2,$3,$4)")
+    let sql = "INSERT INTO enrolment_codes (hash, tenant, user_id, by_help_desk, expires_at) VALUES ($1,$2,$3,$4,$5)";
+    sqlx::query(sql)
         .bind(&code.hash[..])
         .bind(&code.tenant)
         .bind(&code.user)
+        .bind(i64::from(code.by_help_desk))
         .bind(code.expires_at)
         .execute(db)
         .await?;

@@ -62,7 +62,16 @@ impl Raw {
     /// Enrols this key.
     pub async fn enrol_key(broker: &Broker, tenant: &str, user: &str, key: DeviceKey) -> Self {
         let code = broker.code(tenant, user).await;
-        let answer = Self::try_enrol(broker, tenant, &code, &key).await;
+        Self::enrol_by(broker, (tenant, &code), key).await
+    }
+
+    /// Enrols a new key by this code.
+    pub async fn enrol_with(broker: &Broker, tenant: &str, code: &str) -> Self {
+        Self::enrol_by(broker, (tenant, code), DeviceKey::generate_p256()).await
+    }
+
+    async fn enrol_by(broker: &Broker, (tenant, code): (&str, &str), key: DeviceKey) -> Self {
+        let answer = Self::try_enrol(broker, tenant, code, &key).await;
         Self { key, enrolled: answer.json(), http: broker.http().clone(), base: broker.url("") }
     }
 

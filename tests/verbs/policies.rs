@@ -1,7 +1,7 @@
 //! Policies of a tenant: two people put them in force, what may be weaker waits, and the database alone changes nothing.
 
 use crate::harness::person::Person;
-use crate::harness::{Broker, Raw, TENANT};
+use crate::harness::{Broker, Raw, TENANT, text};
 use protocol::encoding::to_base64url;
 use protocol::sealing::OpeningKey;
 use serde_json::{Value, json};
@@ -342,4 +342,41 @@ async fn whoever_writes_the_database_weakens_nothing() {
     office.broker.sql("UPDATE leaves SET kind = 'restore.expired' WHERE leaf_index = (SELECT MAX(leaf_index) FROM leaves WHERE kind = 'policy.changed')").await;
     office.broker.run(&[]).await;
     assert_eq!(office.restore("identity").await, unsound, "the log tells of version 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_the_help_desk_let_in_is_known_as_such() {
+    let mut office = Office::open().await;
+    let mut desk = office.one.appoint(&office.broker, TENANT, ("desk", &["help_desk"])).await;
+    let text = "@id(\"no-desk\") forbid (principal, action == Action::\"restore\", resource) when { principal.enrolled_by_help_desk };";
+    let strict = office.draft(text).await;
+    office.agree(&strict).await;
+    assert_eq!(office.restore("identity").await, (200, String::new()));
+    let made = desk.act_ok("/v1/admin/tenants/acme/enrolment-codes", &json!({"user": "alice"})).await;
+    office.device = Raw::enrol_with(&office.broker, TENANT, made["code"].as_str().unwrap()).await;
+    assert_eq!(office.restore("identity").await, refused(403, "policy_denied"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_reads_and_tries_policies() {
+    let mut office = Office::open().await;
+    let strict = office.draft(NO_ARCHIVES).await;
+    office.agree(&strict).await;
+    let run = |words: &[&str]| {
+        let done = office.broker.run_admin(&[&["policy"], words].concat());
+        (done.status.success(), text(&done.stdout), text(&done.stderr))
+    };
+    let (_, listed, _) = run(&["list", TENANT]);
+    assert!(listed.contains("active") && listed.contains("admin:installation/other"), "{listed}");
+    let (_, shown, _) = run(&["show", TENANT, "1"]);
+    assert!(shown.contains("no-archives") && shown == run(&["show", TENANT]).1, "{shown}");
+    let file = office.broker.path("own.cedar");
+    std::fs::write(&file, EVERYTHING).unwrap();
+    let file = file.to_str().unwrap();
+    assert!(run(&["validate", TENANT, file]).1.contains("it would wait"));
+    let (done, _, told) = run(&["dry-run", TENANT, file, "--days", "7"]);
+    assert!(done && told.starts_with("0 restores: 0 refused"), "{told}");
+    std::fs::write(file, "permit (principal, action, resource);").unwrap();
+    let (done, _, told) = run(&["validate", TENANT, file]);
+    assert!(!done && told.contains("own.cedar:1:1: the policy has no `@id"), "{told}");
 }

@@ -73,6 +73,7 @@ fn asking() -> (Device, Membership) {
         thumbprint: [0; 32],
         state: Standing::Active,
         attested: false,
+        by_help_desk: false,
         enrolled_at: 0,
     };
     let (user, tenant) = (Standing::Active, Standing::Active);

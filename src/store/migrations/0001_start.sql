@@ -57,6 +57,7 @@ CREATE TABLE devices (
   thumbprint       BLOB   NOT NULL,
   state            TEXT   NOT NULL,
   attested         BIGINT NOT NULL,
+  by_help_desk     BIGINT NOT NULL,
   enrolled_at      BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX devices_of_key ON devices (tenant, thumbprint);
@@ -94,6 +95,7 @@ CREATE TABLE enrolment_codes (
   tenant           TEXT   NOT NULL,
   user_id          TEXT   NOT NULL,
   used_by          TEXT,
+  by_help_desk     BIGINT NOT NULL,
   expires_at       BIGINT NOT NULL
 );
 
