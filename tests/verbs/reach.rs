@@ -129,6 +129,7 @@ fn body(route: &Route) -> Value {
         "admin_confirm_destruction" => json!({"records": 0}),
         "admin_step" => json!({"step": "stop"}),
         "admin_set_email" => json!({"email": "mallory@evil.example"}),
+        "policies_propose" | "policies_activate" => json!({"digest": "A".repeat(43)}),
         "people_assign_roles" => json!({"roles": ["auditor"]}),
         _ if route.takes_body => panic!("give `{}` a body here", route.id),
         _ => Value::Null,
@@ -149,6 +150,8 @@ async fn things(broker: &Broker, root: &mut Person) -> HashMap<&'static str, Str
     let (_, keks) = broker.admin("/other/keks", None).await;
     let kek = keks["items"][0]["id"].as_str().unwrap().to_owned();
     let destruction = broker.admin_ok(&format!("/other/keks/{kek}/destructions"), json!({"reason": "test"})).await;
+    let text = "@id(\"wrap\") permit (principal, action == Action::\"wrap\", resource);";
+    let draft = broker.admin_ok("/other/policies", json!({"text": text, "note": "test"})).await;
     let carl = root.appoint(broker, "other", ("carl", &["auditor"])).await;
     let asked = json!({"name": "ci", "acts": ["users:read"], "days": 1});
     let token = root.act_ok("/v1/admin/tenants/other/tokens", &asked).await;
@@ -162,6 +165,7 @@ async fn things(broker: &Broker, root: &mut Person) -> HashMap<&'static str, Str
         ("destruction", id(&destruction)),
         ("admin", carl.id),
         ("token", id(&token)),
+        ("version", draft["version"].to_string()),
     ])
 }
 

@@ -125,7 +125,8 @@ async fn an_answer_is_for_the_browser_that_asked_and_good_once() {
 async fn an_id_token_that_is_wrong_in_anything_signs_nobody_on() {
     let (broker, issuer, mut root) = start().await;
     ada(&broker, &mut root).await;
-    let wrongs: [(&str, fn(&mut Token)); 10] = [
+    type Wrong = fn(&mut Token);
+    let wrongs: [(&str, Wrong); 10] = [
         ("issuer", |token| token.claims["iss"] = "https://evil.example".into()),
         ("audience", |token| token.claims["aud"] = "another".into()),
         ("nonce", |token| token.claims["nonce"] = "another".into()),
