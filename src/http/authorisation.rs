@@ -7,6 +7,7 @@ use crate::broker::Broker;
 use crate::caller::{AdminCaller, Hand, Proof, administrator};
 use crate::error::{Error, Refusal};
 use crate::ops::people::acts::{self, Request as SignedRequest};
+use crate::ops::people::break_glass;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
@@ -144,8 +145,12 @@ pub(super) async fn authorise(
     let caller = identify(&broker, &parts).await?;
     let (caller, body) = match route.demand {
         Demand::May(act) => {
-            caller.check(act, tenant(&mut parts).await?.as_deref())?;
-            if act.needs_passkey() { signed(&broker, caller, &parts, body).await? } else { (caller, body) }
+            let tenant = tenant(&mut parts).await?;
+            caller.check(act, tenant.as_deref())?;
+            let passed =
+                if act.needs_passkey() { signed(&broker, caller, &parts, body).await? } else { (caller, body) };
+            break_glass::tell(&broker, &passed.0, act, tenant.as_deref()).await?;
+            passed
         }
         Demand::Nothing | Demand::Known => (caller, body),
     };
@@ -181,14 +186,10 @@ fn same_site(broker: &Broker, headers: &HeaderMap) -> Result<(), Error> {
     if own { Ok(()) } else { Err(Refusal::CrossSite.into()) }
 }
 
-/// The tenant of the path. One that is written with escapes is nobody's.
+/// The tenant of the path.
 async fn tenant(parts: &mut Parts) -> Result<Option<String>, Error> {
     let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| Error::NotFound)?;
-    let tenant = params.iter().find(|(name, _)| *name == "tenant").map(|(_, tenant)| tenant.to_owned());
-    match tenant {
-        Some(tenant) if !parts.uri.path().split('/').any(|part| part == tenant) => Err(Error::NotFound),
-        tenant => Ok(tenant),
-    }
+    Ok(params.iter().find(|(name, _)| *name == "tenant").map(|(_, tenant)| tenant.to_owned()))
 }
 
 /// What a person asks for must be what they signed. Tokens sign nothing: what they may do is what their scope says.

@@ -8,6 +8,7 @@ mod harness;
 mod admin;
 mod approvals;
 mod aws_kms;
+mod break_glass;
 mod ceremony;
 mod command_line;
 mod console;

@@ -1,6 +1,7 @@
 //! People who administer: appointed, invited, signed in; their tokens, and what they sign.
 
 pub mod acts;
+pub mod break_glass;
 pub mod join;
 pub mod sign_in;
 pub mod sso;
@@ -111,6 +112,16 @@ pub async fn revoke(broker: &Broker, caller: &AdminCaller, tenant: &str, id: Uui
 /// Everybody who administers there.
 pub async fn list(broker: &Broker, tenant: &str) -> Result<Vec<Admin>, Error> {
     roster::admins_of(&broker.keys, &mut *broker.store.reader().await?, tenant).await
+}
+
+/// Everybody who can sign in and whose word counts there: of the tenant, and of the installation.
+pub async fn in_charge(broker: &Broker, tenant: &str) -> Result<Vec<Admin>, Error> {
+    let mut everybody = list(broker, tenant).await?;
+    if tenant != INSTALLATION {
+        everybody.extend(list(broker, INSTALLATION).await?);
+    }
+    everybody.retain(|admin| admin.state == AdminState::Active);
+    Ok(everybody)
 }
 
 /// The person, if that is where they administer and they were not revoked.

@@ -3,8 +3,9 @@
 use super::kind;
 use crate::broker::Broker;
 use crate::error::Error;
+use crate::ops::people::in_charge;
 use crate::outbox::Told;
-use crate::roster::{self, Admin, AdminState, INSTALLATION};
+use crate::roster::Admin;
 use crate::store::notices::SealedNotice;
 use crate::store::restores::Restore;
 use crate::store::{Connection, StoreError, devices, records, users};
@@ -37,11 +38,10 @@ pub(super) async fn told_approvers(
         return Ok(Vec::new());
     }
     let mut db = broker.store.reader().await?;
-    let mut admins = roster::admins_of(&broker.keys, &mut db, &restore.tenant).await?;
-    admins.extend(roster::admins_of(&broker.keys, &mut db, INSTALLATION).await?);
+    let admins = in_charge(broker, &restore.tenant).await?;
     let approves = |admin: &&Admin| {
         let own = admin.user.as_deref() == Some(&*restore.user);
-        admin.state == AdminState::Active && admin.roles.contains(&Role::Approver) && !own
+        admin.roles.contains(&Role::Approver) && !own
     };
     let emails = admins.iter().filter(approves).filter_map(|admin| admin.email.as_deref()?.parse().ok());
     let emails: Vec<Address> = emails.collect();
