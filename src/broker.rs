@@ -1,5 +1,6 @@
 //! The broker's parts, put together once at start and shared by every request.
 
+use crate::attestation::Attestation;
 use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
@@ -21,7 +22,7 @@ use crate::sessions::Sessions;
 use crate::sso::Sso;
 use crate::store::Store;
 use audit::finding::Settings;
-use identity::passkey::{AttestationRoots, RelyingParty};
+use identity::passkey::RelyingParty;
 use protocol::jws::PublicJwk;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,8 +79,8 @@ pub struct Broker {
     pub sso: Sso,
     /// What browsers and authenticators know the broker as.
     pub relying_party: RelyingParty,
-    /// The makes of authenticators that may be used; `None`: every make.
-    pub attestation: Option<AttestationRoots>,
+    /// The makes of authenticators that may be used.
+    pub attestation: Attestation,
     /// The link for the first person who administers.
     pub bootstrap: Bootstrap,
     /// Passkeys that are being made.

@@ -1,6 +1,7 @@
 //! Keyfold: an enterprise BYOK key-wrapping broker. See docs/ARCHITECTURE.md for the map.
 
 mod api;
+mod attestation;
 mod broker;
 mod caller;
 mod cli;

@@ -1,6 +1,7 @@
 //! `keyfold serve`: puts the broker together and runs it.
 
 use super::{Failure, output};
+use crate::attestation::Attestation;
 use crate::broker::Broker;
 use crate::caller::Administrators;
 use crate::clock::Clock;
@@ -186,7 +187,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         sessions: Sessions::default(),
         sso: Sso::new(config.issuers()?),
         relying_party: RelyingParty::new(&config.public_url.parse()?, "Keyfold")?,
-        attestation: None,
+        attestation: Attestation::new(config.attestation_roots()?),
         bootstrap: Bootstrap::default(),
         joining: Pending::default(),
         signing_in: Pending::default(),

@@ -1,6 +1,7 @@
 //! The configuration file: the only reader of files and environment. Unknown fields are refused; secrets come by file,
 //! environment or systemd credential, never inline.
 
+mod attestation;
 pub mod azure_key_vault;
 mod cosigning;
 pub mod notices;
@@ -118,6 +119,9 @@ pub struct Config {
     /// What decides whether.
     #[serde(default)]
     pub policies: Policies,
+    /// Which tenants demand certain makes of authenticators.
+    #[serde(default)]
+    pub attestation: Vec<attestation::Attestation>,
     /// Where administrators may sign on.
     #[serde(default)]
     pub sso: Vec<sso::Issuer>,

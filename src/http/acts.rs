@@ -39,13 +39,18 @@ pub(super) async fn begin(
     }
     let mut shown = shown(route, &names, &ask.body);
     let challenge = challenge(&broker, act, (&names, &ask.body), &mut shown).await?;
-    Ok(Json(begun(&broker, person, &ask, (shown, challenge))))
+    Ok(Json(begun(&broker, (person, tenant), &ask, (shown, challenge))?))
 }
 
-fn begun(broker: &Broker, person: &Person, ask: &api::BeginAct, (shown, challenge): (Shown, Challenge)) -> api::Act {
+fn begun(
+    broker: &Broker,
+    who: (&Person, Option<&str>),
+    ask: &api::BeginAct,
+    (shown, challenge): (Shown, Challenge),
+) -> Result<api::Act, Error> {
     let request = Request { method: &ask.method, path: &ask.path, body: ask.body.as_bytes() };
-    let (act, options) = acts::begin(broker, person, request, (&shown, challenge));
-    api::Act { act: Some(act), options: Some(options), ..unsigned(shown) }
+    let (act, options) = acts::begin(broker, who, request, (&shown, challenge))?;
+    Ok(api::Act { act: Some(act), options: Some(options), ..unsigned(shown) })
 }
 
 /// A decision on a restore is signed as such, and its person reads what they decide on.

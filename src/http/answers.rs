@@ -120,7 +120,7 @@ const OWN: &[(&str, &[Refusal])] = {
         ("restores_status", &[RestoreUnknown, TranscriptMismatch]),
         ("restores_veto", &[RestoreUnknown, RestoreReleased, RestoreOver]),
         ("sessions_back_channel_logout", &[IssuerUnavailable, LogoutRefused]),
-        ("sessions_begin_act", &[PersonNeeded, NotAllowed, TranscriptMismatch]),
+        ("sessions_begin_act", &[PersonNeeded, NotAllowed, PasskeyRefused, TranscriptMismatch]),
         ("sessions_begin_join", &[InvitationInvalid]),
         ("sessions_begin_sign_on", &[IssuerUnavailable]),
         ("sessions_begin_passkey", &[PersonNeeded, PasskeyRefused]),

@@ -147,8 +147,11 @@ pub(super) async fn authorise(
         Demand::May(act) => {
             let tenant = tenant(&mut parts).await?;
             caller.check(act, tenant.as_deref())?;
-            let passed =
-                if act.needs_passkey() { signed(&broker, caller, &parts, body).await? } else { (caller, body) };
+            let passed = if act.needs_passkey() {
+                signed(&broker, (caller, tenant.as_deref()), &parts, body).await?
+            } else {
+                (caller, body)
+            };
             break_glass::tell(&broker, &passed.0, act, tenant.as_deref()).await?;
             passed
         }
@@ -195,7 +198,7 @@ async fn tenant(parts: &mut Parts) -> Result<Option<String>, Error> {
 /// What a person asks for must be what they signed. Tokens sign nothing: what they may do is what their scope says.
 async fn signed(
     broker: &Broker,
-    mut caller: AdminCaller,
+    (mut caller, tenant): (AdminCaller, Option<&str>),
     parts: &Parts,
     body: Body,
 ) -> Result<(AdminCaller, Body), Error> {
@@ -206,7 +209,7 @@ async fn signed(
     let body = read(body, MAX_SIGNED).await?;
     let path = parts.uri.path_and_query().map(|path| path.as_str()).unwrap_or_default();
     let request = SignedRequest { method: parts.method.as_str(), path, body: &body };
-    let signed = acts::redeem(broker, (&*person, &caller.source), request, (act, assertion)).await?;
+    let signed = acts::redeem(broker, (&*person, &caller.source), tenant, request, (act, assertion)).await?;
     person.signed = Some(signed);
     Ok((caller, Body::from(body)))
 }

@@ -4,7 +4,9 @@ use crate::harness::person::{Person, first_link, read};
 use crate::harness::{Broker, TENANT};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use counterparts::authenticator::{Authenticator, Make};
 use serde_json::{Value, json};
+use std::fs;
 
 const ADMINS: &str = "/v1/admin/tenants/installation/admins";
 const ACME: &str = "/v1/admin/tenants/acme";
@@ -240,4 +242,54 @@ async fn who_writes_the_database_appoints_nobody() {
     broker.sql(newer).await;
     assert_eq!(code(carl.get(&format!("{ACME}/restores")).await), refused(503, "storage_unavailable"), "renumbered");
     assert_eq!(carl.sign_in().await.0, 503);
+}
+
+/// A broker that demands this make of the people of those tenants.
+async fn demanding(make: &Make, tenants: &[&str]) -> Broker {
+    let section = |tenant: &&str| format!("\n[[attestation]]\ntenant = {tenant:?}\nroots = \"makes.pem\"\n");
+    let mut broker = Broker::prepared(|config| config + &tenants.iter().map(section).collect::<String>());
+    fs::write(broker.path("makes.pem"), make.root()).unwrap();
+    broker.run(&[]).await;
+    broker.with_tenant().await;
+    broker
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_make_is_demanded_no_other_is_taken() {
+    let make = Make::new(*b"keyfold-software", "Makers of authenticators");
+    let broker = demanding(&make, &["installation", TENANT]).await;
+    let (link, refusal) = (first_link(&broker).unwrap(), refused(400, "passkey_refused"));
+    assert_eq!(code(Person::new(&broker).join(&link, Some("root")).await), refusal);
+    let of_make = || {
+        let mut person = Person::new(&broker);
+        person.passkeys = Authenticator::of_make(&broker.url(""), make.clone());
+        person
+    };
+    let mut root = of_make().joined(&link, Some("root")).await;
+    let body = json!({"name": "bea", "roles": ["security_officer"]});
+    let invited = root.act_ok(&format!("{ACME}/admins"), &body).await;
+    let link = invited["link"].as_str().unwrap();
+    assert_eq!(code(Person::new(&broker).join(link, None).await), refusal);
+    let mut bea = of_make().joined(link, None).await;
+    let shown = bea.get("/v1/admin/session").await.1;
+    assert_eq!(shown["admin"]["passkeys"][0]["attested"], true);
+    let target = json!({"target": {"kind": "user", "id": "alice"}, "reason": "left"});
+    bea.act_ok(&format!("{ACME}/revocations"), &target).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_administers_all_tenants_is_held_to_what_one_demands() {
+    let make = Make::new(*b"keyfold-software", "Makers of authenticators");
+    let broker = demanding(&make, &[TENANT]).await;
+    broker.tenant("other", "bob").await;
+    let mut root = Person::first(&broker).await;
+    let body = json!({"name": "bea", "roles": ["auditor"]});
+    let elsewhere = "/v1/admin/tenants/other/admins";
+    let refusal = refused(400, "passkey_refused");
+    assert_eq!(code(root.act(&format!("{ACME}/admins"), &body).await), refusal);
+    // An act that was begun where it is not demanded does not help either.
+    let signed = root.signed(elsewhere, &body).await.unwrap();
+    let sent = root.send("POST", &format!("{ACME}/admins"), (&body, signed.as_ref())).await;
+    assert_eq!(code(sent), refused(403, "passkey_required"));
+    root.act_ok(elsewhere, &body).await;
 }

@@ -12,7 +12,7 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 32] = [
+const FORBIDDEN: [(&str, &[&str]); 33] = [
     (
         "console",
         &[
@@ -45,6 +45,7 @@ const FORBIDDEN: [(&str, &[&str]); 32] = [
         &["cli", "http", "api", "ops", "commit", "caller", "broker", "config", "error", "keys", "kms", "delivery"],
     ),
     ("api", UPPER),
+    ("attestation", UPPER),
     ("broker", UPPER),
     ("caller", UPPER),
     ("clock", UPPER),

@@ -6,6 +6,7 @@ use crate::caller::{Person, Signed, Source};
 use crate::digest::sha256;
 use crate::error::{Error, Refusal};
 use crate::pending::PendingAct;
+use identity::passkey::Passkey;
 use protocol::encoding::hash_fields;
 use serde_json::Value;
 use uuid::Uuid;
@@ -40,22 +41,34 @@ pub enum Challenge {
 }
 
 /// Keeps the act until it is signed. Gives its id and what the browser needs.
+///
+/// # Errors
+/// [`Refusal::PasskeyRefused`] where the tenant takes none of the person's passkeys.
 pub fn begin(
     broker: &Broker,
-    person: &Person,
+    (person, tenant): (&Person, Option<&str>),
     request: Request<'_>,
     (shown, challenge): (&Shown, Challenge),
-) -> (Uuid, Value) {
+) -> Result<(Uuid, Value), Refusal> {
+    let passkeys = accepted(broker, person, tenant);
+    if passkeys.is_empty() {
+        return Err(Refusal::PasskeyRefused);
+    }
     let id = Uuid::new_v4();
     let request = hash(request);
     let challenge = match challenge {
         Challenge::Act => challenge_of(broker, (id, person), &request, shown),
         Challenge::Approval(challenge) => challenge,
     };
-    let options = broker.relying_party.ask(&person.admin.passkeys, &challenge);
+    let options = broker.relying_party.ask(&passkeys, &challenge);
     let act = PendingAct { session: person.session.id, request, challenge };
     broker.acts.put_as(id, act, broker.clock.now());
-    (id, options)
+    Ok((id, options))
+}
+
+/// The person's passkeys that count there.
+fn accepted(broker: &Broker, person: &Person, tenant: Option<&str>) -> Vec<Passkey> {
+    broker.attestation.accepted(&person.admin, tenant.unwrap_or(&person.admin.tenant))
 }
 
 /// `hash_fields("keyfold/1 act", id, where, who, request, title, lines)`.
@@ -83,6 +96,7 @@ fn hash(request: Request<'_>) -> [u8; 32] {
 pub async fn redeem(
     broker: &Broker,
     (person, source): (&Person, &Source),
+    tenant: Option<&str>,
     request: Request<'_>,
     (id, assertion): (Uuid, Vec<u8>),
 ) -> Result<Signed, Error> {
@@ -91,7 +105,7 @@ pub async fn redeem(
     if act.request != hash(request) {
         return Err(Refusal::PasskeyNeeded.into());
     }
-    let verified = broker.relying_party.verify(&person.admin.passkeys, &act.challenge, &assertion);
+    let verified = broker.relying_party.verify(&accepted(broker, person, tenant), &act.challenge, &assertion);
     let verified = verified.map_err(|_| Refusal::PasskeyNeeded)?;
     count(broker, &person.admin, source, &verified).await?;
     Ok(Signed { assertion })

@@ -74,7 +74,8 @@ fn first(name: &str, hash: [u8; 32], now: i64) -> Admin {
 
 fn register(broker: &Broker, admin: &Admin) -> Result<(Value, Registration), Error> {
     let person = passkey::Person { id: admin.id, name: admin.name.clone(), display: admin.name.clone() };
-    let begun = broker.relying_party.begin_registration(&person, &admin.passkeys, broker.attestation.as_ref());
+    let begun =
+        broker.relying_party.begin_registration(&person, &admin.passkeys, broker.attestation.roots(&admin.tenant));
     begun.map_err(|error| refused(&error))
 }
 

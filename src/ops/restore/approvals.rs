@@ -12,6 +12,7 @@ use crate::roster::{self, Admin, AdminState};
 use crate::store::approvals::{self, Approval, Approver};
 use crate::store::devices::{self, Device, Membership};
 use crate::store::{Connection, Standing};
+use identity::passkey::Passkey;
 use policies::admin::{Act, may};
 use policies::{Action, Decision, Given, Needs};
 use protocol::approval::{self, challenge};
@@ -129,7 +130,8 @@ async fn count_person(
         return Ok(Counted { approval, name, holds: false, person, version: 0 });
     };
     let is_approval = approval.decision == approval::Decision::Approve;
-    let signed = is_signed_by(broker, db, (transcript, &approval), &admin).await?;
+    let passkeys = broker.attestation.accepted(&admin, &asked.restore.tenant);
+    let signed = is_signed_by(broker, db, (transcript, &approval), &passkeys).await?;
     let holds = is_approval && signed && may_approve(broker, asked, &admin);
     let (name, version) = (admin.actor(), admin.version);
     Ok(Counted { approval, name, holds, person: Some(admin.user.unwrap_or_else(|| id.to_string())), version })
@@ -150,15 +152,15 @@ async fn count_device(
     Ok(Counted { approval, name: format!("device:{id}"), holds, person: None, version: 0 })
 }
 
-/// Whether one of the person's passkeys signed this decision on this restore, and is not known to exist twice.
+/// Whether one of these passkeys signed this decision on this restore, and is not known to exist twice.
 pub(super) async fn is_signed_by(
     broker: &Broker,
     db: &mut Connection,
     (transcript, approval): (&Transcript, &Approval),
-    admin: &Admin,
+    passkeys: &[Passkey],
 ) -> Result<bool, Error> {
     let challenge = challenge(transcript, approval.decision);
-    match broker.relying_party.verify(&admin.passkeys, &challenge, &approval.signature) {
+    match broker.relying_party.verify(passkeys, &challenge, &approval.signature) {
         Ok(assertion) => Ok(!people::is_copied(db, &assertion.credential).await?),
         Err(_) => Ok(false),
     }

@@ -106,7 +106,8 @@ async fn refusal(
 ) -> Result<Option<Refusal>, Error> {
     let transcript = Transcript::from(asked.restore.transcript);
     let mut db = broker.store.reader().await?;
-    if !is_signed_by(broker, &mut db, (&transcript, approval), &person.admin).await? {
+    let passkeys = broker.attestation.accepted(&person.admin, &asked.restore.tenant);
+    if !is_signed_by(broker, &mut db, (&transcript, approval), &passkeys).await? {
         return Ok(Some(Refusal::PasskeyNeeded));
     }
     Ok(match approval.decision {
