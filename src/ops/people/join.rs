@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 /// What the link for the first person carries; `None` where two people can sign in.
 pub async fn bootstrap(broker: &Broker) -> Result<Option<String>, Error> {
-    if owners(broker).await? >= 2 {
+    if joined(broker).await? >= 2 {
         return Ok(None);
     }
     let text = random();
@@ -25,7 +25,7 @@ pub async fn bootstrap(broker: &Broker) -> Result<Option<String>, Error> {
     Ok(Some(text))
 }
 
-async fn owners(broker: &Broker) -> Result<usize, Error> {
+async fn joined(broker: &Broker) -> Result<usize, Error> {
     let all = super::list(broker, INSTALLATION).await?;
     Ok(all.iter().filter(|admin| admin.state == AdminState::Active).count())
 }
@@ -47,7 +47,7 @@ pub async fn begin(
 
 async fn invited(broker: &Broker, invitation: &str, name: Option<&str>) -> Result<Option<Admin>, Error> {
     let now = broker.clock.now();
-    if broker.bootstrap.is(&sha256(invitation.as_bytes())) && owners(broker).await? < 2 {
+    if broker.bootstrap.is(&sha256(invitation.as_bytes())) && joined(broker).await? < 2 {
         let name = name.ok_or(Error::Malformed("the first administrator names themselves: `name`"))?;
         return Ok(Some(first(name, sha256(invitation.as_bytes()), now)));
     }
