@@ -6,6 +6,7 @@ mod callback;
 mod discovery;
 mod keys;
 mod logout;
+mod provider;
 mod tokens;
 
 use counterparts::oidc::{CLIENT, Issuer as Counterpart, REDIRECT, SECRET};
@@ -20,13 +21,17 @@ const NOW: i64 = NOW_SECONDS * 1000;
 const ALL: [Algorithm; 3] = [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa];
 
 fn config(counterpart: &Counterpart) -> Config {
+    config_of(counterpart.url(), counterpart.ca_pem())
+}
+
+fn config_of(issuer: &str, ca_pem: &str) -> Config {
     Config {
-        issuer: counterpart.url().to_owned(),
+        issuer: issuer.to_owned(),
         client_id: CLIENT.to_owned(),
         client_secret: Some(Secret::copied_from(SECRET.as_bytes())),
         redirect_uri: Url::parse(REDIRECT).unwrap(),
         algorithms: ALL.to_vec(),
-        ca_pem: Some(counterpart.ca_pem().as_bytes().to_vec()),
+        ca_pem: Some(ca_pem.as_bytes().to_vec()),
     }
 }
 

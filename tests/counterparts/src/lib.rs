@@ -9,6 +9,7 @@ pub mod front;
 pub mod google;
 pub mod kafka;
 pub mod oidc;
+pub mod oidc_provider;
 pub mod rotel;
 pub mod seaweedfs;
 mod server;
