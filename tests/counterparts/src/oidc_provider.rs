@@ -36,7 +36,7 @@ impl OidcProvider {
         let library = env::var("KEYFOLD_OIDC_PROVIDER").expect("KEYFOLD_OIDC_PROVIDER is not set; ./dev test sets it");
         let authority = Authority::new();
         let given = json!({
-            "library": library, "pem": authority.server_pem(),
+            "library": library, "pem": authority.server_pem(None),
             "client_id": CLIENT, "client_secret": SECRET, "redirect_uri": REDIRECT,
         });
         let mut node = Command::new("node");
