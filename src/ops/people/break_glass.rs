@@ -1,14 +1,14 @@
 //! A break-glass key is used: everybody is told, before it does anything.
 
-use super::{event, in_charge};
+use super::event;
+use super::told::told;
 use crate::broker::Broker;
 use crate::caller::{AdminCaller, Hand};
 use crate::commit::{Proposal, Rare};
 use crate::error::Error;
-use crate::outbox::Told;
 use crate::roster::Admin;
 use audit::event::Kind;
-use notices::{Address, Notice};
+use notices::Notice;
 use policies::admin::{Act, Role, may};
 
 /// Tells it where it is by that role alone that the caller may do this.
@@ -19,12 +19,9 @@ pub async fn tell(broker: &Broker, caller: &AdminCaller, act: Act, tenant: Optio
         return Ok(());
     }
     let used = event(Kind::AdminBrokeGlass, &person.admin, &caller.source).actor(&*caller.actor).ticket(act.as_str());
-    let everybody = in_charge(broker, tenant).await?;
-    let emails = everybody.iter().filter_map(|admin| admin.email.as_deref()?.parse().ok());
     let page = format!("{}/console/tenants/{tenant}/events", broker.public_url);
     let notice = Notice::BreakGlassUsed { key: caller.actor.clone(), act: act.as_str().into(), page };
-    let told = Told { tenant, user: "", emails: &emails.collect::<Vec<Address>>(), notice };
-    let told = broker.outbox.seal(&broker.keys, &told, broker.clock.now());
+    let told = told(broker, tenant, notice).await?;
     let proposal = Proposal::new(tenant, Rare::Note, used, Kind::AdminDenied).telling(told);
     broker.committer.commit_rare(proposal).await?;
     Ok(())

@@ -6,6 +6,7 @@ pub mod join;
 pub mod sign_in;
 pub mod sso;
 pub mod tokens;
+pub mod told;
 
 use super::admin::require_tenant;
 use crate::broker::Broker;
@@ -20,6 +21,7 @@ use crate::sessions::random;
 use crate::store::{Connection, StoreError, passkey_counters};
 use audit::event::{Event, Kind, Outcome};
 use identity::passkey::{Assertion, Passkey, shows_clone};
+use notices::Notice;
 use policies::admin::Role;
 use uuid::Uuid;
 
@@ -66,7 +68,15 @@ pub async fn appoint(
         passkeys: Vec::new(),
         created_at: now,
     };
-    store(broker, caller, &admin, Kind::AdminAppointed).await?;
+    let notice = Notice::AdminAppointed {
+        admin: admin.actor(),
+        role: roles_of(&admin).replace(' ', ", "),
+        by: caller.actor.clone(),
+        page: format!("{}/console/tenants/{tenant}/admins", broker.public_url),
+    };
+    let change =
+        changed(broker, caller, &admin, Kind::AdminAppointed).telling(told::told(broker, tenant, notice).await?);
+    broker.committer.commit_rare(change).await?;
     Ok((admin, text))
 }
 
@@ -143,9 +153,17 @@ async fn keep_an_owner(broker: &Broker, changed: &Admin) -> Result<(), Error> {
 }
 
 async fn store(broker: &Broker, caller: &AdminCaller, admin: &Admin, kind: Kind) -> Result<(), Error> {
-    let roles: Vec<_> = admin.roles.iter().map(|role| role.as_str()).collect();
-    let event = event(kind, admin, &caller.source).actor(&*caller.actor).policy(roles.join(" "));
-    commit(broker, admin, event).await
+    broker.committer.commit_rare(changed(broker, caller, admin, kind)).await?;
+    Ok(())
+}
+
+fn changed(broker: &Broker, caller: &AdminCaller, admin: &Admin, kind: Kind) -> Proposal<Rare> {
+    let event = event(kind, admin, &caller.source).actor(&*caller.actor).policy(roles_of(admin));
+    proposed(broker, admin, event)
+}
+
+fn roles_of(admin: &Admin) -> String {
+    admin.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 /// What happened to this person, or was done by them.
@@ -154,9 +172,12 @@ fn event(kind: Kind, admin: &Admin, source: &Source) -> Event {
 }
 
 async fn commit(broker: &Broker, admin: &Admin, event: Event) -> Result<(), Error> {
-    let change = Rare::StoreAdmin(admin.sealed(&broker.keys));
-    broker.committer.commit_rare(Proposal::new(&*admin.tenant, change, event, Kind::AdminDenied)).await?;
+    broker.committer.commit_rare(proposed(broker, admin, event)).await?;
     Ok(())
+}
+
+fn proposed(broker: &Broker, admin: &Admin, event: Event) -> Proposal<Rare> {
+    Proposal::new(&*admin.tenant, Rare::StoreAdmin(admin.sealed(&broker.keys)), event, Kind::AdminDenied)
 }
 
 /// What a person did without being changed by it.

@@ -11,9 +11,11 @@ use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::commit::{PolicyStep, Proposal, Rare, Succession};
 use crate::error::{Error, Refusal};
+use crate::ops::people;
 use crate::rulebook::{PolicyVersion, Rules};
 use crate::store::policy_versions::{self, PolicyState, Row};
 use audit::event::{Event, Kind, Outcome};
+use notices::{Notice, Time};
 use policies::PolicySet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -44,7 +46,7 @@ pub async fn draft(
     require_tenant(broker, tenant).await?;
     let set = broker.policies.read(text).await?;
     let version = written(broker, caller, tenant, (&set, note)).await?;
-    store(broker, caller, &version, Kind::PolicyDrafted).await?;
+    commit(broker, step(broker, caller, &version, Kind::PolicyDrafted)).await?;
     Ok(version)
 }
 
@@ -85,7 +87,9 @@ pub async fn propose(
     caller.person()?;
     let draft = seen(broker, (tenant, version), digest, PolicyState::Draft).await?;
     let proposed = PolicyVersion { proposed_by: Some(caller.person.clone()), ..draft.next(PolicyState::Proposed) };
-    store(broker, caller, &proposed, Kind::PolicyProposed).await?;
+    let (rules, _) = in_force(broker, tenant).await?;
+    let nowhere_weaker = broker.policies.read(proposed.text.clone()).await?.is_nowhere_weaker_than(&rules.set);
+    store_proposed(broker, caller, &proposed, nowhere_weaker).await?;
     Ok(proposed)
 }
 
@@ -117,7 +121,9 @@ pub async fn activate(
         effective_at: Some(broker.clock.now() + delay),
         ..agreed.next(PolicyState::Scheduled)
     };
-    store(broker, caller, &scheduled, Kind::PolicyScheduled).await?;
+    let (policy, takes_effect_at) = (described(broker, &scheduled, false), Time::from_ms(broker.clock.now() + delay));
+    let notice = Notice::PolicyScheduled { policy, takes_effect_at };
+    store(broker, caller, &scheduled, (Kind::PolicyScheduled, notice)).await?;
     Ok(scheduled)
 }
 
@@ -131,7 +137,7 @@ pub async fn withdraw(broker: &Broker, caller: &AdminCaller, at: (&str, u64)) ->
         }
     }
     let withdrawn = version.next(PolicyState::Withdrawn);
-    store(broker, caller, &withdrawn, Kind::PolicyWithdrawn).await?;
+    commit(broker, step(broker, caller, &withdrawn, Kind::PolicyWithdrawn)).await?;
     Ok(withdrawn)
 }
 
@@ -225,11 +231,36 @@ pub async fn list(broker: &Broker, tenant: &str, after: u64, limit: i64) -> Resu
     rows.iter().map(|row| Ok(PolicyVersion::open(&broker.keys, row)?)).collect()
 }
 
-/// Keeps what a person makes of a version.
-async fn store(broker: &Broker, caller: &AdminCaller, version: &PolicyVersion, kind: Kind) -> Result<(), Error> {
+async fn store_proposed(
+    broker: &Broker,
+    caller: &AdminCaller,
+    proposed: &PolicyVersion,
+    nowhere_weaker: bool,
+) -> Result<(), Error> {
+    let policy = described(broker, proposed, nowhere_weaker);
+    store(broker, caller, proposed, (Kind::PolicyProposed, Notice::PolicyProposed { policy })).await
+}
+
+/// Keeps what a person makes of a version, and tells everybody in charge.
+async fn store(
+    broker: &Broker,
+    caller: &AdminCaller,
+    version: &PolicyVersion,
+    (kind, notice): (Kind, Notice),
+) -> Result<(), Error> {
+    let notices = people::told::told(broker, &version.tenant, notice).await?;
+    commit(broker, step(broker, caller, version, kind).telling(notices)).await
+}
+
+fn step(broker: &Broker, caller: &AdminCaller, version: &PolicyVersion, kind: Kind) -> Proposal<Rare> {
     let step = PolicyStep { version: version.sealed(&broker.keys), takes_effect: None };
-    let change = Rare::StepPolicy(Box::new(step));
-    commit(broker, proposal(&version.tenant, caller, change, told(version, kind))).await
+    proposal(&version.tenant, caller, Rare::StepPolicy(Box::new(step)), told(version, kind))
+}
+
+fn described(broker: &Broker, version: &PolicyVersion, nowhere_weaker: bool) -> notices::Policy {
+    let page = format!("{}/console/tenants/{}/policies/{}", broker.public_url, version.tenant, version.version);
+    let proposed_by = version.proposed_by.clone().unwrap_or_default();
+    notices::Policy { version: version.version, proposed_by, nowhere_weaker, page }
 }
 
 fn told(version: &PolicyVersion, kind: Kind) -> Event {

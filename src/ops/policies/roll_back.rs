@@ -1,13 +1,12 @@
 //! Back to the policies that those in force have replaced, in one act of each who must agree.
 
-use super::{in_force, store, take_effect, written};
+use super::{in_force, store_proposed, take_effect, written};
 use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::error::{Error, Refusal};
 use crate::ops::policies::find;
 use crate::rulebook::PolicyVersion;
 use crate::store::policy_versions::PolicyState;
-use audit::event::Kind;
 
 /// Takes the text that was in force before as a new version. Where that is nowhere weaker, one person is enough and it holds
 /// at once; else it is proposed, and another person has to activate it.
@@ -31,7 +30,7 @@ pub async fn roll_back(broker: &Broker, caller: &AdminCaller, tenant: &str) -> R
         return take_effect(broker, Some(caller), alone, Some(current)).await;
     }
     let proposed = PolicyVersion { state: PolicyState::Proposed, ..version };
-    store(broker, caller, &proposed, Kind::PolicyProposed).await?;
+    store_proposed(broker, caller, &proposed, false).await?;
     Ok(proposed)
 }
 
