@@ -85,11 +85,10 @@ pub async fn propose(
     digest: [u8; 32],
 ) -> Result<PolicyVersion, Error> {
     caller.person()?;
-    let draft = seen(broker, (tenant, version), digest, PolicyState::Draft).await?;
+    let (draft, set) = seen(broker, (tenant, version), digest, PolicyState::Draft).await?;
     let proposed = PolicyVersion { proposed_by: Some(caller.person.clone()), ..draft.next(PolicyState::Proposed) };
     let (rules, _) = in_force(broker, tenant).await?;
-    let nowhere_weaker = broker.policies.read(proposed.text.clone()).await?.is_nowhere_weaker_than(&rules.set);
-    store_proposed(broker, caller, &proposed, nowhere_weaker).await?;
+    store_proposed(broker, caller, &proposed, set.is_nowhere_weaker_than(&rules.set)).await?;
     Ok(proposed)
 }
 
@@ -105,12 +104,11 @@ pub async fn activate(
     digest: [u8; 32],
 ) -> Result<PolicyVersion, Error> {
     caller.person()?;
-    let proposed = seen(broker, (tenant, version), digest, PolicyState::Proposed).await?;
+    let (proposed, set) = seen(broker, (tenant, version), digest, PolicyState::Proposed).await?;
     if proposed.made_by == caller.person || proposed.proposed_by.as_ref() == Some(&caller.person) {
         return Err(refuse(broker, caller, &proposed, Refusal::SecondAdministratorNeeded).await);
     }
     let (rules, current) = in_force(broker, tenant).await?;
-    let set = broker.policies.read(proposed.text.clone()).await?;
     let agreed = PolicyVersion { activated_by: Some(caller.person.clone()), ..proposed };
     if set.is_nowhere_weaker_than(&rules.set) || roll_back::is_fresh_undoing(broker, &agreed, current.as_ref()) {
         return take_effect(broker, Some(caller), agreed, current).await;
@@ -207,15 +205,23 @@ async fn in_force(broker: &Broker, tenant: &str) -> Result<(Arc<Rules>, Option<P
     Ok((rules, current))
 }
 
-/// The version, if it is in that state and what the caller has read.
-async fn seen(broker: &Broker, at: (&str, u64), digest: [u8; 32], state: PolicyState) -> Result<PolicyVersion, Error> {
+/// The version and what its text says, if it is in that state and what the caller has read.
+async fn seen(
+    broker: &Broker,
+    at: (&str, u64),
+    digest: [u8; 32],
+    state: PolicyState,
+) -> Result<(PolicyVersion, PolicySet), Error> {
     let version = find(broker, at).await?;
     if version.state != state || broker.policies.is_withdrawn(&version).await? {
         return Err(Refusal::PolicyVersionOver.into());
     }
     // What this program makes of the text, too: another program may have drafted it.
-    let same = version.digest == digest && broker.policies.read(version.text.clone()).await?.digest() == digest;
-    if same { Ok(version) } else { Err(Refusal::PolicyVersionChanged.into()) }
+    if version.digest != digest {
+        return Err(Refusal::PolicyVersionChanged.into());
+    }
+    let set = broker.policies.read(version.text.clone()).await?;
+    if set.digest() == digest { Ok((version, set)) } else { Err(Refusal::PolicyVersionChanged.into()) }
 }
 
 /// One version of the tenant's policies.
