@@ -122,6 +122,8 @@ stored_words! {
         InvitationInvalid = "invitation_invalid",
         /// Another has changed the administrator meanwhile.
         AdminChanged = "admin_changed",
+        /// Another has changed what is known of the user meanwhile.
+        UserChanged = "user_changed",
         /// The installation would have no owner any more.
         LastOwner = "last_owner",
         /// The issuer's answer does not hold, or it is nobody who administers.

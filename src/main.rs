@@ -12,6 +12,7 @@ mod console;
 mod cosigning;
 mod delivery;
 mod digest;
+mod directory;
 mod disk;
 mod error;
 mod feeds;

@@ -1,10 +1,19 @@
-//! People who administer, and their tokens: documents that come sealed.
+//! Users, people who administer, and their tokens: documents that come sealed.
 
 use super::gate::Applied;
 use super::rare::Passed;
 use crate::error::Refusal;
-use crate::store::{Connection, StoreError, admins, tokens};
+use crate::store::{Connection, Standing, StoreError, admins, tokens, users};
 use uuid::Uuid;
+
+/// Compare and swap: of two that change what is known of a user at once, one does.
+pub(super) async fn store_user(db: &mut Connection, row: &users::Row) -> Result<Passed, StoreError> {
+    if users::find(db, &row.tenant, &row.id).await?.map(|user| user.state) != Some(Standing::Active) {
+        return Ok(Err(Refusal::UserInactive));
+    }
+    let replaced = users::replace(db, row).await?;
+    Ok(if replaced { Ok(Applied::Done) } else { Err(Refusal::UserChanged) })
+}
 
 /// Compare and swap: of two that change a person at once, one does.
 pub(super) async fn store_admin(db: &mut Connection, row: &admins::Row) -> Result<Passed, StoreError> {

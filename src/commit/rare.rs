@@ -19,9 +19,8 @@ use crate::store::rewraps::{self, Rewrap};
 use crate::store::subjects::{self, Erasure};
 use crate::store::tenants::{self, Protection, Tenant};
 use crate::store::tokens;
-use crate::store::users::{self, User};
+use crate::store::users;
 use crate::store::{Connection, Standing, StoreError};
-use ::notices::Address;
 use providers::Wrapped;
 use uuid::Uuid;
 
@@ -61,9 +60,9 @@ pub enum Rare {
     /// No record is left: counted in the same transaction.
     CompleteRewrap(Uuid),
     /// A new user with a subject key.
-    CreateUser(User, Vec<u8>),
-    /// Where this user is told, by id, from now on.
-    SetEmail(String, Option<Address>),
+    CreateUser(users::Row, Vec<u8>),
+    /// What is known of an active user, after the version before.
+    StoreUser(users::Row),
     /// This notice will not be sent.
     GiveUpNotice(Uuid),
     /// A one-time enrolment code.
@@ -72,8 +71,8 @@ pub enum Rare {
     Enrol([u8; 32], Device),
     /// Access taken away.
     Revoke(Target),
-    /// A person's key is destroyed.
-    Erase(Erasure),
+    /// A person's key is destroyed; the document takes the place of what was known of them.
+    Erase(Erasure, Vec<u8>),
     /// A person who administers: new at version 1, else after the version before.
     StoreAdmin(admins::Row),
     /// A new API token.
@@ -102,7 +101,7 @@ impl Rare {
             | Self::StepKek(..)
             | Self::ConfirmDestruction { .. }
             | Self::CancelDestruction(_)
-            | Self::SetEmail(..)
+            | Self::StoreUser(_)
             | Self::GiveUpNotice(_)
             | Self::CreateCode(_)
             | Self::Enrol(..)
@@ -110,7 +109,7 @@ impl Rare {
             | Self::StartRewrap(_)
             | Self::StepRewrap { .. }
             | Self::CompleteRewrap(_)
-            | Self::Erase(_)
+            | Self::Erase(..)
             | Self::StoreAdmin(_)
             | Self::StoreToken(_)
             | Self::RevokeToken(_)
@@ -131,7 +130,7 @@ impl Rare {
             | Self::ConfirmDestruction { .. }
             | Self::CancelDestruction(_)
             | Self::GiveUpNotice(_)
-            | Self::Erase(_)
+            | Self::Erase(..)
             | Self::StoreAdmin(_)
             | Self::RevokeToken(_)
             | Self::Thaw
@@ -141,7 +140,7 @@ impl Rare {
             | Self::RegisterKek(..)
             | Self::Protect(_)
             | Self::CreateUser(..)
-            | Self::SetEmail(..)
+            | Self::StoreUser(_)
             | Self::CreateCode(_)
             | Self::Enrol(..)
             | Self::Revoke(_)
@@ -212,12 +211,12 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::StepRewrap { id, step, reason } => rewrap_steps::step(db, tenant, (*id, *step), (reason, now)).await,
         Rare::CompleteRewrap(id) => rewrap_steps::complete(db, tenant, *id, now).await,
         Rare::CreateUser(user, subject) => create_user(db, user, subject).await,
-        Rare::SetEmail(user, email) => set_email(db, (tenant, user), email.as_ref()).await,
+        Rare::StoreUser(row) => people::store_user(db, row).await,
         Rare::GiveUpNotice(id) => known(notices::remove(db, *id).await?),
         Rare::CreateCode(code) => create_code(db, code).await,
         Rare::Enrol(code, device) => enrol(db, code, device, now).await,
         Rare::Revoke(target) => revoke(db, tenant, target, now).await,
-        Rare::Erase(erasure) => erase(db, erasure, state).await,
+        Rare::Erase(erasure, blank) => erase(db, (erasure, blank), state).await,
         Rare::StoreAdmin(row) => people::store_admin(db, row).await,
         Rare::StoreToken(row) => people::store_token(db, row).await,
         Rare::RevokeToken(id) => people::revoke_token(db, tenant, *id).await,
@@ -254,24 +253,13 @@ async fn create_tenant(
     Ok(Ok(Applied::Done))
 }
 
-async fn create_user(db: &mut Connection, user: &User, subject: &[u8]) -> Result<Passed, StoreError> {
+async fn create_user(db: &mut Connection, user: &users::Row, subject: &[u8]) -> Result<Passed, StoreError> {
     if users::find(db, &user.tenant, &user.id).await?.is_some() {
         return Ok(Err(Refusal::Taken));
     }
     users::insert(db, user).await?;
     subjects::insert(db, &user.tenant, &user.id, subject).await?;
     Ok(Ok(Applied::Done))
-}
-
-async fn set_email(
-    db: &mut Connection,
-    (tenant, user): (&str, &str),
-    email: Option<&Address>,
-) -> Result<Passed, StoreError> {
-    if !is_active(users::find(db, tenant, user).await?.map(|user| user.state)) {
-        return Ok(Err(Refusal::UserInactive));
-    }
-    known(users::set_email(db, tenant, user, email).await?)
 }
 
 fn known(found: bool) -> Result<Passed, StoreError> {
@@ -331,7 +319,11 @@ async fn revoke(db: &mut Connection, tenant: &str, target: &Target, now: Timesta
 }
 
 /// Only of somebody who has no access any more: what they did after it, nobody could tell.
-async fn erase(db: &mut Connection, erasure: &Erasure, tenant: Option<Standing>) -> Result<Passed, StoreError> {
+async fn erase(
+    db: &mut Connection,
+    (erasure, blank): (&Erasure, &[u8]),
+    tenant: Option<Standing>,
+) -> Result<Passed, StoreError> {
     let Some(user) = users::find(db, &erasure.tenant, &erasure.user).await? else { return Ok(Err(Refusal::Unknown)) };
     if user.state != Standing::Revoked && tenant != Some(Standing::Revoked) {
         return Ok(Err(Refusal::UserNotRevoked));
@@ -339,6 +331,6 @@ async fn erase(db: &mut Connection, erasure: &Erasure, tenant: Option<Standing>)
     if subjects::find(db, &erasure.tenant, &erasure.user).await?.is_none() {
         return Ok(Err(Refusal::SubjectErased));
     }
-    subjects::erase(db, erasure).await?;
+    subjects::erase(db, erasure, blank).await?;
     Ok(Ok(Applied::Done))
 }

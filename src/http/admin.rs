@@ -4,11 +4,12 @@ use super::request::{Admin, Body, InPath, InQuery, detached};
 use crate::api::{self, OwnedQuery, Page, PageQuery, RestoresQuery};
 use crate::broker::Broker;
 use crate::commit::Target;
+use crate::directory::{self, User};
 use crate::error::Error;
 use crate::ops::{self, revoke::Revoked};
 use crate::store::restores::{self, Restore};
 use crate::store::tenants::Protection;
-use crate::store::{devices, records, tenants, users, wraps};
+use crate::store::{devices, records, tenants, wraps};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
@@ -100,8 +101,8 @@ pub(super) async fn create_user(
     .await
 }
 
-pub(super) fn shown_user(user: users::User) -> api::User {
-    let email = user.email.map(String::from);
+pub(super) fn shown_user(user: User) -> api::User {
+    let email = user.particulars.email.map(String::from);
     api::User { id: user.id, state: user.state.as_str().into(), email, created_at: user.created_at }
 }
 
@@ -136,7 +137,8 @@ pub(super) async fn users(
     InQuery(query): InQuery<PageQuery>,
 ) -> Listed<api::User> {
     ops::admin::require_tenant(&broker, &tenant).await?;
-    let rows = users::page(&mut *broker.store.reader().await?, &tenant, &query.after, limit(&query)?).await?;
+    let (mut db, page) = (broker.store.reader().await?, (&*query.after, limit(&query)?));
+    let rows = directory::page(&broker.keys, &mut db, &tenant, page).await?;
     listed(rows, &query, |user| user.id.clone(), shown_user)
 }
 

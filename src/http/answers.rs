@@ -25,7 +25,7 @@ const OWN: &[(&str, &[Refusal])] = {
         ProviderReserved, RecordShredded, RecordTaken, RecordUnknown, RestoreInProgress, RestoreNotReleased,
         RestoreOver, RestorePending, RestoreReleased, RestoreUnknown, RewrapOpen, RewrapOver, SealedInvalid,
         SecondAdministratorNeeded, SignOnRefused, SinkRunning, StaleGeneration, StaleIngress, SubjectErased, Taken,
-        TranscriptMismatch, Unknown, UserInactive, UserNotRevoked,
+        TranscriptMismatch, Unknown, UserChanged, UserInactive, UserNotRevoked,
     };
     &[
         ("admin_cancel_destruction", &[DestructionOver]),
@@ -59,7 +59,7 @@ const OWN: &[(&str, &[Refusal])] = {
         ("admin_resume_sink", &[SinkRunning]),
         ("admin_revoke", &[SubjectErased, Unknown]),
         ("admin_rotate", &[KekInactive, NothingToRotate]),
-        ("admin_set_email", &[UserInactive, Unknown]),
+        ("admin_set_email", &[UserInactive, UserChanged]),
         ("admin_start", &[RewrapOpen, KekMissing, KekInactive]),
         ("admin_step", &[RewrapOver, KekMissing, Unknown]),
         ("devices_enrol", &[CodeInvalid, DeviceKnown, PolicyDenied]),

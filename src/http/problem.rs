@@ -146,6 +146,7 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::CeremonyOver => (StatusCode::GONE, "Too late, or done already; begin again"),
         Refusal::InvitationInvalid => (StatusCode::FORBIDDEN, "The invitation is unknown, used or expired"),
         Refusal::AdminChanged => (StatusCode::CONFLICT, "The administrator has been changed meanwhile; look again"),
+        Refusal::UserChanged => (StatusCode::CONFLICT, "The user has been changed meanwhile; look again"),
         Refusal::LastOwner => (StatusCode::CONFLICT, "The installation needs an owner"),
         Refusal::SignOnRefused => (StatusCode::FORBIDDEN, "The sign-on does not hold; begin again"),
         Refusal::IssuerUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "The issuer gives no usable answer; ask again"),

@@ -5,13 +5,13 @@ use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::clock::Timestamp;
 use crate::commit::{Proposal, Rare};
+use crate::directory::{self, Particulars, User};
 use crate::error::{Error, Refusal};
 use crate::outbox::Told;
 use crate::store::Standing;
 use crate::store::broker_keys::Purpose;
 use crate::store::enrolment_codes::EnrolmentCode as StoredCode;
 use crate::store::tenants::{self, Tenant};
-use crate::store::users::{self, User};
 use audit::event::{Event, Kind, Outcome};
 use notices::{Address, Notice};
 use protocol::enrolment::EnrolmentCode;
@@ -63,12 +63,13 @@ pub async fn create_user(
 ) -> Result<User, Error> {
     require_tenant(broker, tenant).await?;
     let (state, created_at) = (Standing::Active, broker.clock.now());
-    let user = User { tenant: tenant.into(), id: id.into(), state, email, created_at };
+    let particulars = Particulars { email };
+    let user = User { tenant: tenant.into(), id: id.into(), state, version: 1, particulars, created_at };
     let sealed = broker.keys.make_subject(tenant, id);
     let subject = broker.keys.open_subject(tenant, id, &sealed)?;
     let keys = broker.keys.of_tenant(tenant).await?;
     let event = Event::new(Kind::UserCreated, Outcome::OK).user(id);
-    let proposal = proposal(tenant, admin, Rare::CreateUser(user.clone(), sealed), event).about(id);
+    let proposal = proposal(tenant, admin, Rare::CreateUser(user.sealed(&broker.keys), sealed), event).about(id);
     broker.committer.commit_with_keys(proposal, keys, subject).await?;
     Ok(user)
 }
@@ -80,14 +81,16 @@ pub async fn set_email(
     tenant: &str,
     (id, email): (&str, Option<Address>),
 ) -> Result<User, Error> {
-    let before = users::find(&mut *broker.store.reader().await?, tenant, id).await?.ok_or(Error::NotFound)?;
+    let before = directory::user(&broker.keys, &mut *broker.store.reader().await?, tenant, id).await?;
+    let before = before.ok_or(Error::NotFound)?;
+    let user = before.with(Particulars { email });
     let event = Event::new(Kind::UserEmailChanged, Outcome::OK).user(id);
     let notice = Notice::EmailChanged { user: id.to_owned() };
-    let told = Told { tenant, user: id, emails: before.email.as_slice(), notice };
+    let told = Told { tenant, user: id, emails: before.particulars.email.as_slice(), notice };
     let told = broker.outbox.seal(&broker.keys, &told, broker.clock.now());
-    let proposal = proposal(tenant, admin, Rare::SetEmail(id.to_owned(), email.clone()), event).about(id);
+    let proposal = proposal(tenant, admin, Rare::StoreUser(user.sealed(&broker.keys)), event).about(id);
     broker.committer.commit_rare(proposal.telling(told)).await?;
-    Ok(User { email, ..before })
+    Ok(user)
 }
 
 /// A one-time code with which one device of the user may enrol before `expires_at`. Shown once; only its hash is kept.

@@ -9,7 +9,7 @@ use crate::error::{Error, Refusal};
 use crate::keys::TenantKeys;
 use crate::rulebook::Rules;
 use crate::store::devices::{Device, Membership};
-use crate::store::users::{self, User};
+use crate::store::users::{self, Row as User};
 use crate::store::{Standing as State, enrolment_codes, tenants};
 use audit::event::{Event, Kind, Outcome};
 use policies::Action;

@@ -4,6 +4,7 @@ use super::admin::{proposal, require_tenant};
 use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::commit::{Rare, Upkeep};
+use crate::directory;
 use crate::error::Error;
 use crate::store::log;
 use crate::store::subjects::{self, Erasure};
@@ -25,7 +26,8 @@ pub async fn erase(
     let erasure = Erasure { id: Uuid::now_v7(), tenant: tenant.into(), user: user.into() };
     // Whom it is about, the event must not say.
     let event = Event::new(Kind::SubjectErased, Outcome::OK).correlation(erasure.id).reason(reason);
-    broker.committer.commit_rare(proposal(tenant, admin, Rare::Erase(erasure.clone()), event)).await?;
+    let change = Rare::Erase(erasure.clone(), directory::blank(&broker.keys, tenant, user));
+    broker.committer.commit_rare(proposal(tenant, admin, change, event)).await?;
     complete(broker, &erasure).await?;
     Ok(erasure.id)
 }

@@ -2,11 +2,12 @@
 
 use super::events::index_of_id;
 use crate::broker::Broker;
+use crate::directory::{self, User};
 use crate::error::Error;
 use crate::store::devices::{self, Device};
 use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{self, Restore};
-use crate::store::users::{self, User};
+use crate::store::users;
 use crate::store::wraps::{self, Wrap};
 use crate::store::{keks, log, rewraps};
 use uuid::Uuid;
@@ -16,7 +17,7 @@ const USERS: i64 = 20;
 
 /// The tenant's user of this id.
 pub async fn user(broker: &Broker, tenant: &str, id: &str) -> Result<User, Error> {
-    users::find(&mut *broker.store.reader().await?, tenant, id).await?.ok_or(Error::NotFound)
+    directory::user(&broker.keys, &mut *broker.store.reader().await?, tenant, id).await?.ok_or(Error::NotFound)
 }
 
 /// The tenant's device of this id.
@@ -71,7 +72,7 @@ pub async fn search(broker: &Broker, tenant: &str, text: &str) -> Result<Vec<Hit
         hits.extend((index < size).then_some(Hit::Event(index)));
     }
     let users = users::beginning_with(&mut db, tenant, text, USERS).await?;
-    hits.extend(users.into_iter().map(|user| Hit::User(user.id)));
+    hits.extend(users.into_iter().map(Hit::User));
     Ok(hits)
 }
 

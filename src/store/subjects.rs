@@ -49,21 +49,22 @@ pub(crate) async fn insert(db: &mut Connection, tenant: &str, id: &str, sealed: 
 }
 
 /// Destroys the person's key, and deletes what else is kept about them that nothing needs any more: restores with their
-/// approvals, codes, notices, the mail address, names of devices. Overwritten, not only unlinked: the database is opened
-/// with `secure_delete`.
-pub(crate) async fn erase(db: &mut Connection, erasure: &Erasure) -> Result<(), StoreError> {
+/// approvals, codes, notices, what is known of them, names of devices. Overwritten, not only unlinked: the database is opened
+/// with `secure_delete`. `blank` is the person's document from now on, at version 0.
+pub(crate) async fn erase(db: &mut Connection, erasure: &Erasure, blank: &[u8]) -> Result<(), StoreError> {
     let steps = [
         "DELETE FROM approvals WHERE restore IN (SELECT id FROM restores WHERE tenant = $1 AND user_id = $2)",
         "DELETE FROM restores WHERE tenant = $1 AND user_id = $2",
         "DELETE FROM enrolment_codes WHERE tenant = $1 AND user_id = $2",
         "DELETE FROM notices WHERE tenant = $1 AND user_id = $2",
-        "UPDATE users SET email = NULL WHERE tenant = $1 AND id = $2",
         "UPDATE devices SET name = 'erased' WHERE tenant = $1 AND user_id = $2",
         "DELETE FROM subjects WHERE tenant = $1 AND id = $2",
     ];
     for sql in steps {
         sqlx::query(sql).bind(&erasure.tenant).bind(&erasure.user).execute(&mut *db).await?;
     }
+    let sql = "UPDATE users SET version = 0, sealed = $1 WHERE tenant = $2 AND id = $3";
+    sqlx::query(sql).bind(blank).bind(&erasure.tenant).bind(&erasure.user).execute(&mut *db).await?;
     let insert = "INSERT INTO erasures (id, tenant, user_id) VALUES ($1,$2,$3)";
     sqlx::query(insert).bind(erasure.id.to_string()).bind(&erasure.tenant).bind(&erasure.user).execute(db).await?;
     Ok(())

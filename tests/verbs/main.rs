@@ -16,6 +16,7 @@ mod drill;
 mod enrol;
 mod erase;
 mod evidence;
+mod facts;
 mod findings;
 mod google_kms;
 mod import;

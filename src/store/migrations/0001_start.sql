@@ -38,11 +38,13 @@ CREATE TABLE keks (
 CREATE INDEX keks_of_tenant ON keks (tenant, id);
 CREATE UNIQUE INDEX keks_of_key ON keks (provider, key_name);
 
+-- What is known of a person is in the sealed document, which only the broker can write.
 CREATE TABLE users (
   tenant           TEXT   NOT NULL,
   id               TEXT   NOT NULL,
   state            TEXT   NOT NULL,
-  email            TEXT,
+  version          BIGINT NOT NULL,
+  sealed           BLOB   NOT NULL,
   created_at       BIGINT NOT NULL,
   PRIMARY KEY (tenant, id)
 );
