@@ -7,6 +7,7 @@ use crate::commit::Committer;
 use crate::disk::Disk;
 use crate::feeds::Feeds;
 use crate::health::Health;
+use crate::inventory::Inventory;
 use crate::keys::Keys;
 use crate::kms::Kms;
 use crate::latency::Latencies;
@@ -41,6 +42,8 @@ pub struct Broker {
     pub committer: Committer,
     /// The broker's own keys.
     pub keys: Arc<Keys>,
+    /// Which devices are whose.
+    pub inventory: Arc<Inventory>,
     /// Who must have seen an intent before its release.
     pub quorum: Quorum,
     /// Replay nonces.

@@ -18,6 +18,7 @@ mod error;
 mod feeds;
 mod health;
 mod http;
+mod inventory;
 mod keys;
 mod kms;
 mod latency;

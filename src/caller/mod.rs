@@ -6,8 +6,9 @@ pub use admin::{AdminCaller, Administrators, Hand, Person, Proof, Signed, admini
 
 use crate::broker::Broker;
 use crate::error::{Error, Refusal};
+use crate::inventory::Device;
 use crate::rulebook::{Rules, RulesError};
-use crate::store::devices::{self, Device, Membership};
+use crate::store::devices::Membership;
 use crate::store::nonces::SpentNonce;
 use protocol::encoding::from_json;
 use protocol::jws::{PublicJwk, Signer, Unverified, Verified};
@@ -113,7 +114,7 @@ async fn prove_device(broker: &Broker, request: &SignedRequest) -> Result<(Known
     let Signer::Kid(kid) = &unverified.signer else { return Err(Error::Malformed("`kid` is due here, not `jwk`")) };
     let id = Uuid::try_parse(kid).ok();
     let known = match id {
-        Some(id) => devices::find(&mut *broker.store.reader().await?, id).await?,
+        Some(id) => broker.inventory.find(&mut *broker.store.reader().await?, id).await?,
         None => None,
     };
     let known = known.filter(|(device, _)| device.tenant == request.tenant.as_str());

@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::feeds::Feeds;
 use crate::health;
 use crate::http::{Health, Listener, Timeouts, router, serve};
+use crate::inventory::Inventory;
 use crate::keys::Keys;
 use crate::kms::{Kms, connect};
 use crate::latency::Latencies;
@@ -165,9 +166,11 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
     let root_key = KeyRef::new(config.root.key.clone());
     let keys = Keys::open(&store, (&*root.keys, &root_key), config.log_host.clone(), clock.now()).await?;
     let keys = Arc::new(keys);
-    let (committer, task) = Committer::start(store.clone(), clock.clone(), keys.clone());
+    let inventory = Arc::new(Inventory::new(keys.clone()));
+    let (committer, task) = Committer::start(store.clone(), clock.clone(), keys.clone(), inventory.clone());
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(".".into(), PathBuf::from);
     let broker = Broker {
+        inventory,
         quorum: config.release.quorum(),
         nonces: Nonces::new(&keys.nonce),
         policies: Rulebook::new(keys.clone(), store.clone(), config.default_policies()?),

@@ -6,19 +6,22 @@ use super::tree::{Forest, Growth, NewLeaf};
 use super::view::View;
 use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work, sinks};
 use crate::error::Refusal;
+use crate::inventory::Inventory;
 use crate::store::{
-    self, Store, broker_keys, cosignatures, dead_letters, destructions, event_counts, frozen_logs, nonces, notices,
-    passkey_counters, subjects,
+    self, Store, broker_keys, cosignatures, dead_letters, destructions, devices, event_counts, frozen_logs, nonces,
+    notices, passkey_counters, subjects,
 };
 use audit::event::{Exposure, Kind, Outcome};
 use metrics::{counter, histogram};
 use sqlx::{Any, Connection, Transaction};
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 pub(super) struct Batcher {
     store: Store,
     signer: Signer,
+    inventory: Arc<Inventory>,
     forest: Forest,
 }
 
@@ -26,8 +29,8 @@ pub(super) struct Batcher {
 type Judged = Result<(Applied, usize), Refusal>;
 
 impl Batcher {
-    pub(super) fn new(store: Store, signer: Signer) -> Self {
-        Self { store, signer, forest: Forest::default() }
+    pub(super) fn new(store: Store, signer: Signer, inventory: Arc<Inventory>) -> Self {
+        Self { store, signer, inventory, forest: Forest::default() }
     }
 
     pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Work>) {
@@ -83,7 +86,7 @@ impl Batcher {
         let now = self.signer.clock.now();
         let mut writer = self.store.writer().await?;
         let mut transaction = begin(&mut writer).await?;
-        let mut view = View::load(&mut transaction, entries).await?;
+        let mut view = View::load(&mut transaction, &self.inventory, entries).await?;
         let mut growth = Growth::default();
         let mut judged = Vec::with_capacity(entries.len());
         let mut told = Vec::new();
@@ -178,6 +181,13 @@ impl Batcher {
             Upkeep::Shred { kek, records } => {
                 let mut transaction = begin(&mut writer).await?;
                 destructions::shred(&mut transaction, kek, &records).await?;
+                transaction.commit().await?;
+            }
+            Upkeep::RenameDevices(rows) => {
+                let mut transaction = begin(&mut writer).await?;
+                for row in &rows {
+                    devices::replace(&mut transaction, row).await?;
+                }
                 transaction.commit().await?;
             }
             Upkeep::Detach { erasure, from, to } => subjects::detach(&mut writer, &erasure, (from, to)).await?,

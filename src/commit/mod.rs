@@ -30,11 +30,13 @@ pub use wraps::Rewrap;
 
 use crate::clock::Clock;
 use crate::error::{Error, Refusal};
+use crate::inventory::Inventory;
 use crate::keys::{KeyError, Keys, TenantKeys};
 use crate::store::broker_keys::BrokerKey;
 use crate::store::cosignatures::Cosignature;
 use crate::store::cursors::Cursor;
 use crate::store::dead_letters::DeadLetter;
+use crate::store::devices;
 use crate::store::frozen_logs::FrozenLog;
 use crate::store::nonces::SpentNonce;
 use crate::store::notices::SealedNotice;
@@ -196,6 +198,8 @@ pub enum Upkeep {
         /// A page of records.
         records: Vec<Uuid>,
     },
+    /// Documents without the names of an erased person's devices, in place of those that are there.
+    RenameDevices(Vec<devices::Row>),
     /// Takes an erased person's name off the leaves `from..to`.
     Detach {
         /// The erasure.
@@ -248,10 +252,15 @@ pub struct Committer {
 impl Committer {
     /// Starts the task that writes; it ends when every `Committer` is dropped and the queue is empty.
     #[must_use]
-    pub fn start(store: Store, clock: Arc<Clock>, keys: Arc<Keys>) -> (Self, JoinHandle<()>) {
+    pub fn start(
+        store: Store,
+        clock: Arc<Clock>,
+        keys: Arc<Keys>,
+        inventory: Arc<Inventory>,
+    ) -> (Self, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let committer = Self { queue, clock, keys, boot: Uuid::now_v7() };
-        let batcher = Batcher::new(store, committer.signer());
+        let batcher = Batcher::new(store, committer.signer(), inventory);
         (committer, tokio::spawn(batcher.run(waiting)))
     }
 

@@ -8,8 +8,8 @@ use crate::error::Refusal;
 use crate::store::admins;
 use crate::store::broker_keys::{self, BrokerKey};
 use crate::store::destructions::Stakes;
-use crate::store::devices::{self, Device};
-use crate::store::enrolment_codes::{self, EnrolmentCode};
+use crate::store::devices;
+use crate::store::enrolment_codes;
 use crate::store::frozen_logs;
 use crate::store::keks::{self, Kek};
 use crate::store::nonces;
@@ -66,9 +66,9 @@ pub enum Rare {
     /// This notice will not be sent.
     GiveUpNotice(Uuid),
     /// A one-time enrolment code.
-    CreateCode(EnrolmentCode),
+    CreateCode(enrolment_codes::Row),
     /// A device, by the code of this hash.
-    Enrol([u8; 32], Device),
+    Enrol([u8; 32], devices::Row),
     /// Access taken away.
     Revoke(Target),
     /// A person's key is destroyed; the document takes the place of what was known of them.
@@ -266,7 +266,7 @@ fn known(found: bool) -> Result<Passed, StoreError> {
     Ok(if found { Ok(Applied::Done) } else { Err(Refusal::Unknown) })
 }
 
-async fn create_code(db: &mut Connection, code: &EnrolmentCode) -> Result<Passed, StoreError> {
+async fn create_code(db: &mut Connection, code: &enrolment_codes::Row) -> Result<Passed, StoreError> {
     if !is_active(users::find(db, &code.tenant, &code.user).await?.map(|user| user.state)) {
         return Ok(Err(Refusal::UserInactive));
     }
@@ -274,7 +274,12 @@ async fn create_code(db: &mut Connection, code: &EnrolmentCode) -> Result<Passed
     Ok(Ok(Applied::Done))
 }
 
-async fn enrol(db: &mut Connection, code: &[u8; 32], device: &Device, now: Timestamp) -> Result<Passed, StoreError> {
+async fn enrol(
+    db: &mut Connection,
+    code: &[u8; 32],
+    device: &devices::Row,
+    now: Timestamp,
+) -> Result<Passed, StoreError> {
     let usable = enrolment_codes::usable(db, &device.tenant, code, now).await?;
     if usable.is_none_or(|code| code.user != device.user) {
         return Ok(Err(Refusal::CodeInvalid));

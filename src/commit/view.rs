@@ -2,8 +2,9 @@
 
 use super::{Entry, gate::Change};
 use crate::error::Refusal;
+use crate::inventory::{Device, Inventory};
 use crate::store::approvals::{self, Approval, Approver};
-use crate::store::devices::{self, Device, Membership};
+use crate::store::devices::Membership;
 use crate::store::nonces::{self, SpentNonce};
 use crate::store::records::{self, Line, Record};
 use crate::store::restores::{self, Restore};
@@ -57,11 +58,15 @@ struct Wanted {
 
 impl View {
     /// Reads all that these entries' gates look at.
-    pub(super) async fn load(db: &mut Connection, entries: &[Entry<Change>]) -> Result<Self, StoreError> {
+    pub(super) async fn load(
+        db: &mut Connection,
+        inventory: &Inventory,
+        entries: &[Entry<Change>],
+    ) -> Result<Self, StoreError> {
         let wanted = Wanted::by(entries);
         let mut view = Self::default();
         if let Some(ids) = some(&wanted.devices) {
-            view.devices = by(devices::find_all(db, &ids).await?, |(device, _)| device.id);
+            view.devices = by(inventory.find_all(db, &ids).await?, |(device, _)| device.id);
         }
         if let Some(ids) = some(&wanted.keks) {
             view.keks = by(keks::find_all(db, &ids).await?, |kek| kek.id);

@@ -6,10 +6,11 @@ use crate::broker::Broker;
 use crate::commit::Target;
 use crate::directory::{self, User};
 use crate::error::Error;
+use crate::inventory::Device;
 use crate::ops::{self, revoke::Revoked};
 use crate::store::restores::{self, Restore};
 use crate::store::tenants::Protection;
-use crate::store::{devices, records, tenants, wraps};
+use crate::store::{records, tenants, wraps};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
@@ -176,11 +177,12 @@ pub(super) async fn devices(
 ) -> Listed<api::Device> {
     ops::admin::require_tenant(&broker, &tenant).await?;
     let (page, mut db) = (query.page(), broker.store.reader().await?);
-    let rows = devices::page(&mut db, &tenant, query.user.as_deref(), (&page.after, limit(&page)?)).await?;
+    let asked = (&*page.after, usize::try_from(limit(&page)?).unwrap_or(0));
+    let rows = broker.inventory.page(&mut db, (&tenant, query.user.as_deref()), asked).await?;
     listed(rows, &page, |device| device.id.to_string(), shown_device)
 }
 
-pub(super) fn shown_device(device: devices::Device) -> api::Device {
+pub(super) fn shown_device(device: Device) -> api::Device {
     api::Device {
         id: device.id,
         user: device.user,

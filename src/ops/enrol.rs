@@ -6,11 +6,12 @@ use crate::caller::{Newcomer, Source};
 use crate::clock::Timestamp;
 use crate::commit::{Change, Proposal, Rare};
 use crate::error::{Error, Refusal};
+use crate::inventory::Device;
 use crate::keys::TenantKeys;
 use crate::rulebook::Rules;
-use crate::store::devices::{Device, Membership};
+use crate::store::devices::Membership;
 use crate::store::users::{self, Row as User};
-use crate::store::{Standing as State, enrolment_codes, tenants};
+use crate::store::{Standing as State, tenants};
 use audit::event::{Event, Kind, Outcome};
 use policies::Action;
 use protocol::encoding::Base64Url;
@@ -26,7 +27,7 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
     let rules = broker.policies.of(&tenant.id, tenant.policy).await?;
     let mut db = broker.store.reader().await?;
     let hash = ask.code.hash();
-    let Some(code) = enrolment_codes::usable(&mut db, &tenant.id, &hash, now).await? else {
+    let Some(code) = broker.inventory.code(&mut db, (&tenant.id, &hash), now).await? else {
         drop(db); // The commit may need a reader of its own, and there are few.
         return Err(record_refusal(broker, (newcomer, &rules), Refusal::CodeInvalid, None).await);
     };
@@ -48,7 +49,7 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
         .device(device.id.to_string())
         .user(&*device.user)
         .policy(decision.determined_by.join(" "));
-    let change = Rare::Enrol(hash, device.clone());
+    let change = Rare::Enrol(hash, broker.inventory.seal(&device));
     let proposal = Proposal::new(&*device.tenant, change, event, Kind::EnrolDenied).about(&*device.user);
     let proposal = Proposal { nonce: Some(newcomer.nonce), ..proposal };
     broker.committer.commit_rare(proposal).await?;

@@ -51,6 +51,10 @@ async fn complete(broker: &Broker, erasure: &Erasure) -> Result<(), Error> {
         broker.committer.upkeep(Upkeep::Detach { erasure: erasure.clone(), from, to }).await?;
         from = to;
     }
+    let mut db = broker.store.reader().await?;
+    let nameless = broker.inventory.nameless(&mut db, &erasure.tenant, &erasure.user).await?;
+    drop(db);
+    broker.committer.upkeep(Upkeep::RenameDevices(nameless)).await?;
     broker.committer.upkeep(Upkeep::FinishErasure(erasure.id)).await?;
     super::empty_journal(broker).await;
     Ok(())

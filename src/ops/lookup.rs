@@ -4,7 +4,7 @@ use super::events::index_of_id;
 use crate::broker::Broker;
 use crate::directory::{self, User};
 use crate::error::Error;
-use crate::store::devices::{self, Device};
+use crate::inventory::Device;
 use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{self, Restore};
 use crate::store::users;
@@ -22,7 +22,7 @@ pub async fn user(broker: &Broker, tenant: &str, id: &str) -> Result<User, Error
 
 /// The tenant's device of this id.
 pub async fn device(broker: &Broker, tenant: &str, id: Uuid) -> Result<Device, Error> {
-    let found = devices::find(&mut *broker.store.reader().await?, id).await?.map(|(device, _)| device);
+    let found = broker.inventory.find(&mut *broker.store.reader().await?, id).await?.map(|(device, _)| device);
     found.filter(|device| device.tenant == tenant).ok_or(Error::NotFound)
 }
 

@@ -7,7 +7,7 @@ use crate::broker::Broker;
 use crate::caller::DeviceCaller;
 use crate::commit::check_standing;
 use crate::error::{Error, Refusal};
-use crate::store::devices::{self, Device};
+use crate::inventory::Device;
 use crate::store::restores::{self, Restore};
 use crate::store::{StoreError, records};
 use protocol::encoding::Base64Url;
@@ -44,7 +44,7 @@ async fn open_restores(broker: &Broker, device: &Device) -> Result<Vec<UserResto
         return Ok(Vec::new());
     }
     let asking: Vec<Uuid> = open.iter().map(|restore| restore.device).collect();
-    let asking = devices::find_all(&mut db, &asking).await?;
+    let asking = broker.inventory.find_all(&mut db, &asking).await?;
     let show = |restore: &Restore| {
         let (asking, _) = asking.iter().find(|(asking, _)| asking.id == restore.device)?;
         Some(user_restore(restore, asking))

@@ -5,7 +5,7 @@ use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::commit::{Applied, Rare, Target};
 use crate::error::Error;
-use crate::store::{devices, keks, restores, users};
+use crate::store::{keks, restores, users};
 use audit::event::{Event, Kind, Outcome};
 
 /// What a revocation did.
@@ -51,7 +51,7 @@ async fn event(broker: &Broker, tenant: &str, target: &Target) -> Result<(Event,
         Target::Tenant => (event(Kind::TenantRevoked), None),
         Target::User(id) => (event(Kind::UserRevoked), users::find(&mut db, tenant, id).await?.map(|user| user.id)),
         Target::Device(id) => {
-            let own = devices::find(&mut db, *id).await?.filter(|(device, _)| device.tenant == tenant);
+            let own = broker.inventory.find(&mut db, *id).await?.filter(|(device, _)| device.tenant == tenant);
             (event(Kind::DeviceRevoked).device(id.to_string()), own.map(|(device, _)| device.user))
         }
         Target::Restore(id) => {

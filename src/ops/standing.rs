@@ -2,10 +2,11 @@
 
 use crate::broker::Broker;
 use crate::clock::Timestamp;
+use crate::inventory::Device;
 use crate::roster::Admin;
 use crate::rulebook::Rules;
 use crate::store::Standing;
-use crate::store::devices::{Device, Membership};
+use crate::store::devices::Membership;
 use policies::{
     Action, ApprovalFacts, ApproverFacts, Circumstances, Decision, DeviceFacts, Facts, RecordFacts, TenantFacts,
     UserFacts,

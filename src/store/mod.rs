@@ -27,6 +27,7 @@ pub(crate) mod tokens;
 pub(crate) mod users;
 pub(crate) mod wraps;
 
+use serde::{Deserialize, Serialize};
 use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, Connection as _, Executor, Row, SqlSafeStr, pool::PoolConnection};
@@ -220,7 +221,9 @@ macro_rules! stored_words {
 pub(crate) use stored_words;
 
 stored_words! {
-    /// Whether a tenant, user, device or KEK may be used.
+    /// Whether a tenant, user, device or KEK may be used. In this order, each takes away more.
+    #[derive(PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     Standing {
         /// May be used.
         Active = "active",

@@ -49,7 +49,7 @@ pub(crate) async fn insert(db: &mut Connection, tenant: &str, id: &str, sealed: 
 }
 
 /// Destroys the person's key, and deletes what else is kept about them that nothing needs any more: restores with their
-/// approvals, codes, notices, what is known of them, names of devices. Overwritten, not only unlinked: the database is opened
+/// approvals, codes, notices, what is known of them. Overwritten, not only unlinked: the database is opened
 /// with `secure_delete`. `blank` is the person's document from now on, at version 0.
 pub(crate) async fn erase(db: &mut Connection, erasure: &Erasure, blank: &[u8]) -> Result<(), StoreError> {
     let steps = [
@@ -57,7 +57,6 @@ pub(crate) async fn erase(db: &mut Connection, erasure: &Erasure, blank: &[u8]) 
         "DELETE FROM restores WHERE tenant = $1 AND user_id = $2",
         "DELETE FROM enrolment_codes WHERE tenant = $1 AND user_id = $2",
         "DELETE FROM notices WHERE tenant = $1 AND user_id = $2",
-        "UPDATE devices SET name = 'erased' WHERE tenant = $1 AND user_id = $2",
         "DELETE FROM subjects WHERE tenant = $1 AND id = $2",
     ];
     for sql in steps {

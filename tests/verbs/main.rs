@@ -6,6 +6,7 @@
 mod harness;
 
 mod admin;
+mod altered;
 mod approvals;
 mod aws_kms;
 mod ceremony;

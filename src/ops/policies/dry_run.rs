@@ -5,11 +5,12 @@ use super::super::standing;
 use crate::broker::Broker;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::inventory::{Device, Inventory};
 use crate::rulebook::Rules;
-use crate::store::devices::{Device, Membership};
+use crate::store::devices::Membership;
 use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{self, Restore, Wanted};
-use crate::store::{Connection, Standing, StoreError, devices};
+use crate::store::{Connection, Standing, StoreError};
 use policies::{Action, Decision, RecordFacts};
 use std::sync::Arc;
 use uuid::{Builder, Uuid};
@@ -78,15 +79,20 @@ impl Trial {
             seen.complete = page.len() < usize::from(PAGE);
             for restore in page {
                 after = restore.id.to_string();
-                let (now, then) = self.decide(&mut db, &restore).await?;
+                let (now, then) = self.decide(&mut db, &broker.inventory, &restore).await?;
                 seen.count(restore, now, then);
             }
         }
         Ok(seen)
     }
 
-    async fn decide(&self, db: &mut Connection, restore: &Restore) -> Result<(Decision, Decision), Error> {
-        let found = devices::find(db, restore.device).await?;
+    async fn decide(
+        &self,
+        db: &mut Connection,
+        inventory: &Inventory,
+        restore: &Restore,
+    ) -> Result<(Decision, Decision), Error> {
+        let found = inventory.find(db, restore.device).await?;
         let (device, membership) = found.ok_or(StoreError::Corrupt { column: "device" })?;
         let all = records::of_user(db, &restore.tenant, &restore.user).await?;
         let asked = asked_at(restore);

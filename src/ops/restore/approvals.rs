@@ -6,11 +6,12 @@ use super::asked_at;
 use crate::broker::Broker;
 use crate::commit::Approvers;
 use crate::error::{Error, Refusal};
+use crate::inventory::Device;
 use crate::ops::people;
 use crate::ops::standing::{self, Candidate};
 use crate::roster::{self, Admin, AdminState};
 use crate::store::approvals::{self, Approval, Approver};
-use crate::store::devices::{self, Device, Membership};
+use crate::store::devices::Membership;
 use crate::store::{Connection, Standing};
 use identity::passkey::Passkey;
 use policies::admin::{Act, may};
@@ -143,7 +144,7 @@ async fn count_device(
     asked: &Asked,
     (approval, id): (Approval, Uuid),
 ) -> Result<Counted, Error> {
-    let known = devices::find(db, id).await?;
+    let known = broker.inventory.find(db, id).await?;
     let is_approval = approval.decision == approval::Decision::Approve;
     let holds = |(device, membership): &(Device, Membership)| {
         is_approval && is_signed_on(asked, &approval, device) && may_agree(broker, asked, (device, membership))

@@ -1,9 +1,10 @@
 //! A restore with all that decides on it.
 
 use crate::error::Error;
+use crate::inventory::{Device, Inventory};
 use crate::ops::wrap::user_id;
 use crate::rulebook::Rules;
-use crate::store::devices::{self, Device, Membership};
+use crate::store::devices::Membership;
 use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{self, Restore};
 use crate::store::{Connection, StoreError};
@@ -35,12 +36,13 @@ impl Asked {
     /// The restore of this id with all that belongs to it, if it is this tenant's.
     pub(super) async fn load(
         db: &mut Connection,
+        inventory: &Inventory,
         rules: Arc<Rules>,
         (tenant, id): (&str, Uuid),
     ) -> Result<Option<Self>, Error> {
         let found = restores::find(db, id).await?.filter(|restore| restore.tenant == tenant);
         let Some(restore) = found else { return Ok(None) };
-        let asking = devices::find(db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
+        let asking = inventory.find(db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
         Self::with(db, rules, restore, asking).await.map(Some)
     }
 

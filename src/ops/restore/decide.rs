@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub async fn look(broker: &Broker, tenant: &str, id: Uuid) -> Result<(Asked, Weighed), Error> {
     let rules = broker.policies.current(tenant).await?;
     let mut db = broker.store.reader().await?;
-    let asked = Asked::load(&mut db, rules, (tenant, id)).await?.ok_or(Error::NotFound)?;
+    let asked = Asked::load(&mut db, &broker.inventory, rules, (tenant, id)).await?.ok_or(Error::NotFound)?;
     let weighed = weigh(broker, &mut db, &asked).await?;
     Ok((asked, weighed))
 }

@@ -4,13 +4,14 @@ use super::kind;
 use crate::broker::Broker;
 use crate::directory;
 use crate::error::Error;
+use crate::inventory::Inventory;
 use crate::keys::KeyError;
 use crate::ops::people::in_charge;
 use crate::outbox::Told;
 use crate::roster::Admin;
 use crate::store::notices::SealedNotice;
 use crate::store::restores::Restore;
-use crate::store::{Connection, StoreError, devices, records};
+use crate::store::{Connection, StoreError, records};
 use notices::{Address, Notice, Time};
 use policies::Role;
 
@@ -25,7 +26,7 @@ pub async fn told(
     }
     let mut db = broker.store.reader().await?;
     let emails: Vec<_> = address_of_user(broker, &mut db, restore).await?.into_iter().collect();
-    let notice = notice(described(&mut db, restore).await?);
+    let notice = notice(described(&mut db, &broker.inventory, restore).await?);
     Ok(sealed(broker, restore, &emails, notice))
 }
 
@@ -59,7 +60,7 @@ pub(super) async fn told_approvers(
     };
     let emails = admins.iter().filter(approves).filter_map(|admin| admin.email.as_deref()?.parse().ok());
     let emails: Vec<Address> = emails.collect();
-    let (page, restore_facts) = (page(broker, restore), described(&mut db, restore).await?);
+    let (page, restore_facts) = (page(broker, restore), described(&mut db, &broker.inventory, restore).await?);
     let notice = Notice::ApprovalWanted { restore: restore_facts, approvals, page };
     Ok(sealed(broker, restore, &emails, notice))
 }
@@ -75,8 +76,12 @@ fn sealed(broker: &Broker, restore: &Restore, emails: &[Address], notice: Notice
 }
 
 /// What may be said of the restore to those concerned.
-pub(super) async fn described(db: &mut Connection, restore: &Restore) -> Result<notices::Restore, Error> {
-    let (device, _) = devices::find(db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
+pub(super) async fn described(
+    db: &mut Connection,
+    inventory: &Inventory,
+    restore: &Restore,
+) -> Result<notices::Restore, Error> {
+    let (device, _) = inventory.find(db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
     let records = records::of_user_among(db, (&restore.tenant, &restore.user), &restore.records).await?;
     let kinds = records.iter().map(|(record, _)| Ok(kind(&record.kind)?.to_string())).collect::<Result<_, Error>>()?;
     Ok(notices::Restore {

@@ -49,7 +49,7 @@ pub struct Linked {
 /// What the link with this secret is about; `None` where there is no such link.
 pub async fn linked(broker: &Broker, secret: &str) -> Result<Option<Linked>, Error> {
     let Some(restore) = of_secret(broker, secret).await? else { return Ok(None) };
-    let shown = described(&mut *broker.store.reader().await?, &restore).await?;
+    let shown = described(&mut *broker.store.reader().await?, &broker.inventory, &restore).await?;
     Ok(Some(Linked { state: restore.state, restore: shown }))
 }
 

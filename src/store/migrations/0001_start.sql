@@ -49,18 +49,15 @@ CREATE TABLE users (
   PRIMARY KEY (tenant, id)
 );
 
+-- What a device is, and whose, is in the sealed document; the columns beside it serve to find it. Its state can only take
+-- away.
 CREATE TABLE devices (
   id               TEXT   NOT NULL PRIMARY KEY,
   tenant           TEXT   NOT NULL,
   user_id          TEXT   NOT NULL,
-  name             TEXT   NOT NULL,
-  platform         TEXT   NOT NULL,
-  jwk              TEXT   NOT NULL,
   thumbprint       BLOB   NOT NULL,
   state            TEXT   NOT NULL,
-  attested         BIGINT NOT NULL,
-  by_help_desk     BIGINT NOT NULL,
-  enrolled_at      BIGINT NOT NULL
+  sealed           BLOB   NOT NULL
 );
 CREATE UNIQUE INDEX devices_of_key ON devices (tenant, thumbprint);
 CREATE INDEX devices_of_user ON devices (tenant, user_id, id);
@@ -97,8 +94,8 @@ CREATE TABLE enrolment_codes (
   tenant           TEXT   NOT NULL,
   user_id          TEXT   NOT NULL,
   used_by          TEXT,
-  by_help_desk     BIGINT NOT NULL,
-  expires_at       BIGINT NOT NULL
+  expires_at       BIGINT NOT NULL,
+  sealed           BLOB   NOT NULL
 );
 
 CREATE TABLE records (
