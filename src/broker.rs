@@ -4,6 +4,7 @@ use crate::attestation::Attestation;
 use crate::caller::Administrators;
 use crate::clock::Clock;
 use crate::commit::Committer;
+use crate::countries::Countries;
 use crate::disk::Disk;
 use crate::feeds::Feeds;
 use crate::health::Health;
@@ -72,6 +73,8 @@ pub struct Broker {
     pub background: Handle,
     /// How often anyone may ask.
     pub limits: Limits,
+    /// Where requests come from.
+    pub countries: Countries,
     /// Whether there is room to write.
     pub disk: Disk,
     /// Who may administer.

@@ -1,13 +1,19 @@
 //! A tenant's users, each with a document that only the broker can seal. Whoever writes the database cannot have anybody told
-//! elsewhere.
+//! elsewhere, nor take them out of a reporting line.
 
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::keys::{KeyError, Keys};
 use crate::store::users::{self, Row};
-use crate::store::{Connection, Standing};
+use crate::store::{Connection, Standing, StoreError};
+use crate::time_zone::TimeZone;
 use notices::Address;
+use protocol::names::UserId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// So many levels of a reporting line count.
+const LEVELS: usize = 16;
 
 /// A person of a tenant; records and devices belong to one.
 #[derive(Debug, Clone)]
@@ -32,6 +38,10 @@ pub struct User {
 pub struct Particulars {
     /// Where the person is told of what happens to their keys.
     pub email: Option<Address>,
+    /// The users directly above in the reporting line.
+    pub managers: Vec<UserId>,
+    /// Where the person's clocks are; `None` is UTC.
+    pub time_zone: Option<TimeZone>,
 }
 
 impl User {
@@ -94,5 +104,32 @@ pub async fn page(
     (after, limit): (&str, i64),
 ) -> Result<Vec<User>, Error> {
     let rows = users::page(db, tenant, after, limit).await?;
+    Ok(rows.into_iter().map(|row| User::open(keys, row)).collect::<Result<_, _>>()?)
+}
+
+/// Everybody above the user in the reporting line, by one query for each level. Who stands in it twice, or above themselves,
+/// counts once.
+///
+/// # Errors
+/// Where somebody in it is no user: none is ever deleted.
+pub async fn above(keys: &Keys, db: &mut Connection, user: &User) -> Result<Vec<String>, Error> {
+    let mut above = BTreeSet::new();
+    let mut level = user.particulars.managers.clone();
+    for _ in 0..LEVELS {
+        level.retain(|manager| manager.as_str() != user.id && above.insert(manager.to_string()));
+        if level.is_empty() {
+            break;
+        }
+        let managers = these(keys, db, &user.tenant, &level).await?;
+        level = managers.into_iter().flat_map(|manager| manager.particulars.managers).collect();
+    }
+    Ok(above.into_iter().collect())
+}
+
+async fn these(keys: &Keys, db: &mut Connection, tenant: &str, ids: &[UserId]) -> Result<Vec<User>, Error> {
+    let rows = users::find_all(db, tenant, ids).await?;
+    if rows.len() != ids.len() {
+        return Err(StoreError::Corrupt { column: "managers" }.into());
+    }
     Ok(rows.into_iter().map(|row| User::open(keys, row)).collect::<Result<_, _>>()?)
 }

@@ -10,6 +10,7 @@ mod commit;
 mod config;
 mod console;
 mod cosigning;
+mod countries;
 mod delivery;
 mod digest;
 mod directory;
@@ -36,6 +37,7 @@ mod sending;
 mod sessions;
 mod sso;
 mod store;
+mod time_zone;
 
 use clap::Parser;
 use std::alloc::System;

@@ -9,6 +9,8 @@ pub(crate) struct Body {
     pub(crate) effect: Effect,
     /// Evaluating it could fail, for example by an overflow; a failure refuses.
     pub(crate) may_fail: bool,
+    /// It may look for somebody above somebody.
+    pub(crate) climbs: bool,
     /// Cedar's JSON, as text: comparing it takes no stack, however deep the policy.
     json: String,
 }
@@ -20,7 +22,17 @@ impl Body {
         json.as_object_mut()?.remove("annotations");
         let conditions = json.get("conditions")?.as_array()?;
         let may_fail = !conditions.iter().all(|condition| condition.get("body").is_some_and(cannot_fail));
-        Some(Self { effect: policy.effect(), may_fail, json: json.to_string() })
+        let climbs = conditions.iter().any(holds_in);
+        Some(Self { effect: policy.effect(), may_fail, climbs, json: json.to_string() })
+    }
+}
+
+/// Whether the operator `in`, or anything of this name, is in an expression.
+fn holds_in(expression: &Value) -> bool {
+    match expression {
+        Value::Object(parts) => parts.iter().any(|(name, part)| name == "in" || holds_in(part)),
+        Value::Array(parts) => parts.iter().any(holds_in),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -110,6 +110,13 @@ impl PolicySet {
         &self.full_text
     }
 
+    /// Whether a decision may depend on who is above whom: if not, [`UserFacts::managers`](crate::UserFacts::managers) may be
+    /// left out.
+    #[must_use]
+    pub fn asks_for_reporting_lines(&self) -> bool {
+        self.entries.values().any(|entry| entry.body.as_ref().is_none_or(|body| body.climbs))
+    }
+
     /// The strictest of what the policies named by `ids` demand.
     pub(crate) fn needs<'a>(&self, ids: impl Iterator<Item = &'a PolicyId>) -> Needs {
         let known = ids.filter_map(|id| self.entries.get(AsRef::<str>::as_ref(id)));

@@ -185,6 +185,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         stopping: CancellationToken::new(),
         background,
         limits: Limits::new(config.rates),
+        countries: config.countries()?,
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admins: Administrators::new(config.admin_tokens()?)?,
         sessions: Sessions::default(),
@@ -266,6 +267,9 @@ async fn upkeep(broker: Arc<Broker>, metrics: PrometheusHandle, stop: Cancellati
         }
         // Histograms hold every sample in memory until this or a scrape.
         metrics.run_upkeep();
+        if let Err(error) = broker.countries.refresh() {
+            warn!(error = &error as &dyn std::error::Error, "what was read before stays in use");
+        }
         if let Err(error) = sweep::sweep(&broker).await {
             warn!(error = &error as &dyn std::error::Error, "a sweep failed; the next one tries again");
         }

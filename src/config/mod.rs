@@ -4,6 +4,8 @@
 mod attestation;
 pub mod azure_key_vault;
 mod cosigning;
+mod country;
+mod findings;
 pub mod notices;
 mod policies;
 mod provider;
@@ -12,13 +14,14 @@ pub mod sso;
 mod witness;
 
 pub use cosigning::{Release, Witness};
+pub use country::Country;
+pub use findings::Findings;
 pub use policies::Policies;
 pub use provider::{Calls, Login, Pkcs11, Provider};
 pub use witness::WitnessConfig;
 
 use crate::limits::Rates;
 use audit::Origin;
-use audit::finding::{Rule, Settings};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secret::Secret;
@@ -125,6 +128,9 @@ pub struct Config {
     /// Where administrators may sign on.
     #[serde(default)]
     pub sso: Vec<sso::Issuer>,
+    /// How it is known where requests come from.
+    #[serde(default)]
+    pub country: Country,
     /// Which findings are raised from the log.
     #[serde(default)]
     pub findings: Findings,
@@ -193,25 +199,6 @@ pub enum SecretSource {
     Env(String),
     /// A systemd credential (`LoadCredential=`).
     Credential(String),
-}
-
-/// Which rules look at the log, and what they are set to.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Findings {
-    /// Rules that do not run.
-    off: BTreeSet<Rule>,
-    /// Where each of these finds something; a rule that is named here runs.
-    thresholds: BTreeMap<Rule, u64>,
-}
-
-impl Findings {
-    /// The defaults, with what the file says.
-    #[must_use]
-    pub fn settings(&self) -> Settings {
-        let set = self.thresholds.iter().fold(Settings::default(), |all, (rule, value)| all.with(*rule, *value));
-        self.off.iter().fold(set, |all, rule| all.without(*rule))
-    }
 }
 
 /// How long things may take.

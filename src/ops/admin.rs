@@ -63,7 +63,7 @@ pub async fn create_user(
 ) -> Result<User, Error> {
     require_tenant(broker, tenant).await?;
     let (state, created_at) = (Standing::Active, broker.clock.now());
-    let particulars = Particulars { email };
+    let particulars = Particulars { email, ..Particulars::default() };
     let user = User { tenant: tenant.into(), id: id.into(), state, version: 1, particulars, created_at };
     let sealed = broker.keys.make_subject(tenant, id);
     let subject = broker.keys.open_subject(tenant, id, &sealed)?;
@@ -83,7 +83,7 @@ pub async fn set_email(
 ) -> Result<User, Error> {
     let before = directory::user(&broker.keys, &mut *broker.store.reader().await?, tenant, id).await?;
     let before = before.ok_or(Error::NotFound)?;
-    let user = before.with(Particulars { email });
+    let user = before.with(Particulars { email, ..before.particulars.clone() });
     let event = Event::new(Kind::UserEmailChanged, Outcome::OK).user(id);
     let notice = Notice::EmailChanged { user: id.to_owned() };
     let told = Told { tenant, user: id, emails: before.particulars.email.as_slice(), notice };

@@ -1,6 +1,8 @@
 //! A new device proves by a one-time code whose it is.
 
-use super::{from_source, standing, wrap::user_id};
+use super::circumstances::Circumstances;
+use super::standing::{self, Account, Asking};
+use super::{from_source, wrap::user_id};
 use crate::broker::Broker;
 use crate::caller::{Newcomer, Source};
 use crate::clock::Timestamp;
@@ -10,7 +12,7 @@ use crate::inventory::Device;
 use crate::keys::TenantKeys;
 use crate::rulebook::Rules;
 use crate::store::devices::Membership;
-use crate::store::users::{self, Row as User};
+use crate::store::users;
 use crate::store::{Standing as State, tenants};
 use audit::event::{Event, Kind, Outcome};
 use policies::Action;
@@ -32,13 +34,16 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
         return Err(record_refusal(broker, (newcomer, &rules), Refusal::CodeInvalid, None).await);
     };
     let user = users::find(&mut db, &tenant.id, &code.user).await?.ok_or(Refusal::UserInactive)?;
+    let account = Account::load(broker, &mut db, (&tenant.id, &user.id), rules.set.asks_for_reporting_lines()).await?;
     drop(db);
 
     let mut device = Device { by_help_desk: code.by_help_desk, ..device(newcomer, &ask, &user, now) };
     let (protection, unattested_days) = (tenant.protection, tenant.unattested_days);
     let policy = tenant.policy;
     let membership = Membership { user: user.state, tenant: tenant.state, protection, unattested_days, policy };
-    let decision = standing::decide(broker, &rules, (&device, &membership), Action::Enrol, &[]);
+    let circumstances = Circumstances::of(broker, &newcomer.source);
+    let asking = Asking { device: &device, membership: &membership, account: &account, circumstances: &circumstances };
+    let decision = standing::decide(now, &rules, asking, (Action::Enrol, &[]));
     if !decision.allowed {
         return Err(record_refusal(broker, (newcomer, &rules), Refusal::PolicyDenied, Some(device.user)).await);
     }
@@ -56,7 +61,7 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
     enrolled(broker, (newcomer, &rules), &device).await
 }
 
-fn device(newcomer: &Newcomer, ask: &Enrol, user: &User, now: Timestamp) -> Device {
+fn device(newcomer: &Newcomer, ask: &Enrol, user: &users::Row, now: Timestamp) -> Device {
     Device {
         id: Uuid::now_v7(),
         tenant: user.tenant.clone(),

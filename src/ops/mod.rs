@@ -23,6 +23,7 @@ pub mod sinks;
 pub mod sweep;
 pub mod wrap;
 
+mod circumstances;
 mod protect;
 mod standing;
 

@@ -1,7 +1,9 @@
 //! A device backs up a record: its wrapping secret goes under the customer's KEK.
 
+use super::Attempt;
+use super::circumstances::Circumstances;
 use super::protect::{self, Keks};
-use super::{Attempt, standing};
+use super::standing::{self, Account, Asking};
 use crate::broker::Broker;
 use crate::caller::DeviceCaller;
 use crate::clock::Timestamp;
@@ -85,7 +87,12 @@ async fn admit(
     check_standing(device, membership)?;
     let record =
         RecordFacts { owner: &device.user, kind: wrap.kind.as_str(), generation: wrap.generation, newest: true };
-    let decision = standing::decide(broker, caller.rules()?, (device, membership), Action::Wrap, &[record]);
+    let (rules, owner) = (caller.rules()?, (&*device.tenant, &*device.user));
+    let lines = rules.set.asks_for_reporting_lines();
+    let account = &Account::load(broker, &mut *broker.store.reader().await?, owner, lines).await?;
+    let circumstances = &Circumstances::of(broker, &caller.source);
+    let asking = Asking { device, membership, account, circumstances };
+    let decision = standing::decide(broker.clock.now(), rules, asking, (Action::Wrap, &[record]));
     if !decision.allowed {
         return Err(Refusal::PolicyDenied.into());
     }

@@ -70,6 +70,8 @@ pub struct Restore {
     pub reason: String,
     /// The policy that it was asked under.
     pub policy_digest: [u8; 32],
+    /// Under which circumstances it was asked for: a sealed document.
+    pub circumstances: Vec<u8>,
     /// What approvals and releases name (protocol, section 6).
     pub transcript: [u8; 32],
     /// What its user types on another device to approve there.
@@ -94,7 +96,7 @@ pub struct Restore {
     pub changed_at: i64,
 }
 
-const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, nonce, reason, policy_digest, transcript, \
+const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, nonce, reason, policy_digest, circumstances, transcript, \
                        match_code, wrong_codes, veto_hash, state, flight, answer, leaf_index, not_before, expires_at, changed_at";
 
 fn read(row: &AnyRow) -> Result<Restore, StoreError> {
@@ -109,6 +111,7 @@ fn read(row: &AnyRow) -> Result<Restore, StoreError> {
         nonce: column(row, "nonce")?,
         reason: column(row, "reason")?,
         policy_digest: hash32(row, "policy_digest")?,
+        circumstances: column(row, "circumstances")?,
         transcript: hash32(row, "transcript")?,
         match_code: parsed(row, "match_code")?,
         wrong_codes: u32::try_from(column::<i64>(row, "wrong_codes")?)
@@ -208,7 +211,7 @@ pub(crate) async fn in_flight_since(db: &mut Connection, before: i64) -> Result<
 }
 
 pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Result<(), StoreError> {
-    let sql = format!("INSERT INTO restores ({COLUMNS}) VALUES {}", placeholders(restores.len(), 20));
+    let sql = format!("INSERT INTO restores ({COLUMNS}) VALUES {}", placeholders(restores.len(), 21));
     let query = restores.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, restore| {
         let records = serde_json::to_string(&restore.records).expect("invariant: a list of UUIDs serialises");
         query
@@ -221,6 +224,7 @@ pub(crate) async fn insert_all(db: &mut Connection, restores: &[Restore]) -> Res
             .bind(&restore.nonce)
             .bind(&restore.reason)
             .bind(&restore.policy_digest[..])
+            .bind(&restore.circumstances[..])
             .bind(&restore.transcript[..])
             .bind(restore.match_code.to_string())
             .bind(i64::from(restore.wrong_codes))

@@ -1,6 +1,7 @@
 //! Table `users`: what is known of a person is in sealed documents; [`crate::directory`] opens them.
 
 use super::{Connection, Standing, StoreError, column, list, parsed, unsigned};
+use protocol::names::UserId;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -37,6 +38,14 @@ fn read(row: &AnyRow) -> Result<Row, StoreError> {
 pub(crate) async fn find(db: &mut Connection, tenant: &str, id: &str) -> Result<Option<Row>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM users WHERE tenant = $1 AND id = $2");
     sqlx::query(AssertSqlSafe(sql)).bind(tenant).bind(id).fetch_optional(db).await?.as_ref().map(read).transpose()
+}
+
+/// Those of the tenant with these ids, each once.
+pub(crate) async fn find_all(db: &mut Connection, tenant: &str, ids: &[UserId]) -> Result<Vec<Row>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM users WHERE tenant = ? AND id IN {}", list(ids.len()));
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant);
+    let query = ids.iter().fold(query, |query, id| query.bind(id.as_str()));
+    query.fetch_all(db).await?.iter().map(read).collect()
 }
 
 pub(crate) async fn page(db: &mut Connection, tenant: &str, after: &str, limit: i64) -> Result<Vec<Row>, StoreError> {

@@ -12,7 +12,7 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 35] = [
+const FORBIDDEN: [(&str, &[&str]); 37] = [
     (
         "console",
         &[
@@ -50,6 +50,7 @@ const FORBIDDEN: [(&str, &[&str]); 35] = [
     ("caller", UPPER),
     ("clock", UPPER),
     ("config", UPPER),
+    ("countries", UPPER),
     ("digest", UPPER),
     ("directory", UPPER),
     ("disk", UPPER),
@@ -71,6 +72,7 @@ const FORBIDDEN: [(&str, &[&str]); 35] = [
     ("roster", UPPER),
     ("sessions", UPPER),
     ("sso", UPPER),
+    ("time_zone", UPPER),
 ];
 const UPPER: &[&str] = &["cli", "console", "http", "ops", "delivery", "cosigning", "sending"];
 

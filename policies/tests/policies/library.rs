@@ -209,3 +209,22 @@ fn nobody_approves_in_their_own_reporting_line() {
     assert_eq!(by(&["u-3"], account(&["u-3"])), ["approve"], "a colleague of the same manager");
     assert_eq!(by(&["u-2"], None), ["approve"], "nobody knows whose account it is");
 }
+
+#[test]
+fn only_what_speaks_of_reporting_lines_asks_for_them() {
+    let asks = |text: &str| PolicySet::parse(text).unwrap().asks_for_reporting_lines();
+    for ready in library() {
+        assert_eq!(asks(ready.text), ready.name == "reporting-line", "{}", ready.name);
+    }
+    assert!(!PolicySet::default_set().asks_for_reporting_lines());
+    for condition in [
+        "when { context.user in User::\"u-2\" }",
+        "unless { context.user != User::\"u-2\" || !(principal.user in [User::\"u-2\", User::\"u-3\"]) }",
+        "when { if principal.attested then false else context.user is User in User::\"u-2\" }",
+    ] {
+        assert!(
+            asks(&format!("@id(\"p\") forbid (principal is Device, action, resource) {condition};")),
+            "{condition}"
+        );
+    }
+}

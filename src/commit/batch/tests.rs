@@ -30,6 +30,7 @@ fn under_way(flight: Uuid) -> View {
         nonce: String::new(),
         reason: String::new(),
         policy_digest: [0; 32],
+        circumstances: Vec::new(),
         transcript: [0; 32],
         match_code: "42".parse().unwrap(),
         wrong_codes: 0,

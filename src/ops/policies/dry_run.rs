@@ -1,11 +1,12 @@
 //! What a text would have meant for the restores of the last days.
 
+use super::super::circumstances::Circumstances;
 use super::super::restore::asked_at;
-use super::super::standing;
+use super::super::standing::{self, Account, Asking};
 use crate::broker::Broker;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::inventory::{Device, Inventory};
+use crate::inventory::Device;
 use crate::rulebook::Rules;
 use crate::store::devices::Membership;
 use crate::store::records::{self, RecordSummary};
@@ -79,7 +80,7 @@ impl Trial {
             seen.complete = page.len() < usize::from(PAGE);
             for restore in page {
                 after = restore.id.to_string();
-                let (now, then) = self.decide(&mut db, &broker.inventory, &restore).await?;
+                let (now, then) = self.decide(broker, &mut db, &restore).await?;
                 seen.count(restore, now, then);
             }
         }
@@ -88,22 +89,27 @@ impl Trial {
 
     async fn decide(
         &self,
+        broker: &Broker,
         db: &mut Connection,
-        inventory: &Inventory,
         restore: &Restore,
     ) -> Result<(Decision, Decision), Error> {
-        let found = inventory.find(db, restore.device).await?;
+        let found = broker.inventory.find(db, restore.device).await?;
         let (device, membership) = found.ok_or(StoreError::Corrupt { column: "device" })?;
         let all = records::of_user(db, &restore.tenant, &restore.user).await?;
         let asked = asked_at(restore);
         let facts: Vec<_> = all.iter().filter(|record| restore.records.contains(&record.id)).collect();
         let facts: Vec<_> = facts.into_iter().map(|record| as_of(asked, record, &all)).collect();
+        let lines = [&self.old, &self.new].iter().any(|rules| rules.set.asks_for_reporting_lines());
+        let account = Account::load(broker, db, (&restore.tenant, &restore.user), lines).await?;
+        let circumstances = Circumstances::when_asked(&broker.keys, restore)?;
         // Whoever asked was active then.
         let (device, membership) = (
             Device { state: Standing::Active, ..device },
             Membership { user: Standing::Active, tenant: Standing::Active, ..membership },
         );
-        let decide = |rules: &Rules| standing::decide_at(asked, rules, (&device, &membership), Action::Restore, &facts);
+        let asking =
+            Asking { device: &device, membership: &membership, account: &account, circumstances: &circumstances };
+        let decide = |rules: &Rules| standing::decide(asked, rules, asking, (Action::Restore, &facts));
         Ok((decide(&self.old), decide(&self.new)))
     }
 }

@@ -8,7 +8,7 @@ use crate::commit::Approvers;
 use crate::error::{Error, Refusal};
 use crate::inventory::Device;
 use crate::ops::people;
-use crate::ops::standing::{self, Candidate};
+use crate::ops::standing::{self, Account, Candidate};
 use crate::roster::{self, Admin, AdminState};
 use crate::store::approvals::{self, Approval, Approver};
 use crate::store::devices::Membership;
@@ -88,7 +88,7 @@ pub async fn weigh(broker: &Broker, db: &mut Connection, asked: &Asked) -> Resul
         return Err(Refusal::TranscriptMismatch.into());
     }
     let decision =
-        standing::decide(broker, &asked.rules, (&asked.device, &asked.membership), Action::Restore, &asked.facts());
+        standing::decide(broker.clock.now(), &asked.rules, asked.asking(), (Action::Restore, &asked.facts()));
     let mut counted = Vec::new();
     for approval in approvals::of_restore(db, asked.restore.id).await? {
         counted.push(count(broker, db, (asked, &transcript), approval).await?);
@@ -133,7 +133,7 @@ async fn count_person(
     let is_approval = approval.decision == approval::Decision::Approve;
     let passkeys = broker.attestation.accepted(&admin, &asked.restore.tenant);
     let signed = is_signed_by(broker, db, (transcript, &approval), &passkeys).await?;
-    let holds = is_approval && signed && may_approve(broker, asked, &admin);
+    let holds = is_approval && signed && may_approve(broker, db, asked, &admin).await?;
     let (name, version) = (admin.actor(), admin.version);
     Ok(Counted { approval, name, holds, person: Some(admin.user.unwrap_or_else(|| id.to_string())), version })
 }
@@ -184,11 +184,21 @@ fn is_signed_on(asked: &Asked, approval: &Approval, device: &Device) -> bool {
 }
 
 /// Whether this person may approve this restore: by their role, by policy, and never for themselves.
-pub(super) fn may_approve(broker: &Broker, asked: &Asked, admin: &Admin) -> bool {
+pub(super) async fn may_approve(
+    broker: &Broker,
+    db: &mut Connection,
+    asked: &Asked,
+    admin: &Admin,
+) -> Result<bool, Error> {
     let entitled = admin.state == AdminState::Active
         && admin.reaches(Some(&asked.restore.tenant))
         && may(&admin.roles, Act::RestoresApprove);
-    !is_own(asked, admin) && entitled && policy_lets(broker, asked, Candidate::Admin(admin))
+    if is_own(asked, admin) || !entitled {
+        return Ok(false);
+    }
+    let lines = asked.rules.set.asks_for_reporting_lines();
+    let account = Account::of_admin(broker, db, (&asked.restore.tenant, admin), lines).await?;
+    Ok(policy_lets(broker, asked, Candidate::Admin(admin, account.as_ref())))
 }
 
 /// Whether it is the restore of the person's own account.
@@ -205,5 +215,5 @@ pub(super) fn may_agree(broker: &Broker, asked: &Asked, (device, membership): (&
 }
 
 fn policy_lets(broker: &Broker, asked: &Asked, candidate: Candidate<'_>) -> bool {
-    standing::may_approve(broker, &asked.rules, (&asked.device, &asked.membership), &asked.kinds(), candidate)
+    standing::may_approve(broker.clock.now(), &asked.rules, asked.asking(), (&asked.kinds(), candidate))
 }

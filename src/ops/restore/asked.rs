@@ -1,7 +1,10 @@
 //! A restore with all that decides on it.
 
+use crate::broker::Broker;
 use crate::error::Error;
-use crate::inventory::{Device, Inventory};
+use crate::inventory::Device;
+use crate::ops::circumstances::Circumstances;
+use crate::ops::standing::{Account, Asking};
 use crate::ops::wrap::user_id;
 use crate::rulebook::Rules;
 use crate::store::devices::Membership;
@@ -28,6 +31,10 @@ pub struct Asked {
     pub device: Device,
     /// What that device belongs to.
     pub membership: Membership,
+    /// Who it is for.
+    pub(super) account: Account,
+    /// Under which circumstances it is judged.
+    pub(super) circumstances: Circumstances,
     /// The records, in the transcript's order, each with whether it is the newest of its kind.
     pub records: Vec<(RecordSummary, bool)>,
 }
@@ -35,34 +42,42 @@ pub struct Asked {
 impl Asked {
     /// The restore of this id with all that belongs to it, if it is this tenant's.
     pub(super) async fn load(
+        broker: &Broker,
         db: &mut Connection,
-        inventory: &Inventory,
         rules: Arc<Rules>,
         (tenant, id): (&str, Uuid),
     ) -> Result<Option<Self>, Error> {
         let found = restores::find(db, id).await?.filter(|restore| restore.tenant == tenant);
         let Some(restore) = found else { return Ok(None) };
-        let asking = inventory.find(db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
-        Self::with(db, rules, restore, asking).await.map(Some)
+        let asking =
+            broker.inventory.find(db, restore.device).await?.ok_or(StoreError::Corrupt { column: "device" })?;
+        Self::with(broker, db, rules, (restore, asking)).await.map(Some)
     }
 
-    /// This restore of this device, with its records.
+    /// This restore of this device, with its records, as it was asked for.
     pub(super) async fn with(
+        broker: &Broker,
         db: &mut Connection,
         rules: Arc<Rules>,
-        restore: Restore,
-        (device, membership): (Device, Membership),
+        (restore, (device, membership)): (Restore, (Device, Membership)),
     ) -> Result<Self, Error> {
         let owner = (&*restore.tenant, &*restore.user);
         let mut records = records::of_user_among(db, owner, &restore.records).await?;
         records.sort_by_key(|(record, _)| restore.records.iter().position(|id| *id == record.id));
-        Ok(Self { restore, rules, device, membership, records })
+        let account = Account::load(broker, db, owner, rules.set.asks_for_reporting_lines()).await?;
+        let circumstances = Circumstances::when_asked(&broker.keys, &restore)?;
+        Ok(Self { restore, rules, device, membership, account, circumstances, records })
     }
 
     /// What it is about, in one word for each sort of key.
     pub fn kinds(&self) -> Vec<&str> {
         let kinds: BTreeSet<&str> = self.records.iter().map(|(record, _)| &*record.kind).collect();
         kinds.into_iter().collect()
+    }
+
+    pub(super) fn asking(&self) -> Asking<'_> {
+        let Self { device, membership, account, circumstances, .. } = self;
+        Asking { device, membership, account, circumstances }
     }
 
     pub(super) fn facts(&self) -> Vec<RecordFacts<'_>> {

@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub async fn look(broker: &Broker, tenant: &str, id: Uuid) -> Result<(Asked, Weighed), Error> {
     let rules = broker.policies.current(tenant).await?;
     let mut db = broker.store.reader().await?;
-    let asked = Asked::load(&mut db, &broker.inventory, rules, (tenant, id)).await?.ok_or(Error::NotFound)?;
+    let asked = Asked::load(broker, &mut db, rules, (tenant, id)).await?.ok_or(Error::NotFound)?;
     let weighed = weigh(broker, &mut db, &asked).await?;
     Ok((asked, weighed))
 }
@@ -113,7 +113,7 @@ async fn refusal(
     Ok(match approval.decision {
         Decision::Reject => None,
         Decision::Approve if is_own(asked, &person.admin) => Some(Refusal::OwnRestore),
-        Decision::Approve if may_approve(broker, asked, &person.admin) => None,
+        Decision::Approve if may_approve(broker, &mut db, asked, &person.admin).await? => None,
         Decision::Approve => Some(Refusal::PolicyDenied),
     })
 }

@@ -37,7 +37,7 @@ pub async fn status(broker: &Broker, caller: &DeviceCaller, id: Uuid) -> Result<
     let mut db = broker.store.reader().await?;
     let restore = own(&mut db, caller, id).await?.ok_or(Refusal::RestoreUnknown)?;
     let asking = (caller.device.clone(), caller.membership);
-    let asked = Asked::with(&mut db, caller.rules()?.clone(), restore, asking).await?;
+    let asked = Asked::with(broker, &mut db, caller.rules()?.clone(), (restore, asking)).await?;
     let weighed = weigh(broker, &mut db, &asked).await?;
     let waits = Waits { allowed: weighed.decision.allowed, missing: weighed.missing };
     opened(&asked.restore, &asked.records, waits)

@@ -10,7 +10,9 @@ use crate::clock::Timestamp;
 use crate::commit::{Change, check_standing};
 use crate::error::{Error, Refusal};
 use crate::inventory::Device;
-use crate::ops::{Attempt, standing};
+use crate::ops::Attempt;
+use crate::ops::circumstances::Circumstances;
+use crate::ops::standing::{self, Account, Asking};
 use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::Kind;
@@ -28,7 +30,8 @@ pub async fn open(broker: &Broker, caller: &DeviceCaller, ask: OpenRestore) -> R
     let attempt = Attempt { broker, caller, refused_as: Kind::RestoreDenied };
     let id = made_at(broker.clock.now());
     let event = restore_event(&attempt, Kind::RestoreRequested, id).reason(ask.reason.as_str());
-    let (records, decision) = match admit(broker, caller, &ask).await {
+    let circumstances = Circumstances::of(broker, &caller.source);
+    let (records, decision) = match admit(broker, caller, &ask, &circumstances).await {
         Ok(admitted) => admitted,
         Err(Error::Refused(refusal)) => return Err(attempt.refuse(refusal, event).await),
         Err(error) => return Err(error),
@@ -40,6 +43,7 @@ pub async fn open(broker: &Broker, caller: &DeviceCaller, ask: OpenRestore) -> R
     let mut restore = restore(broker, caller, &ask, (id, &records, &decision))?;
     let veto = VetoLink::generate(&broker.public_url);
     let mut told = told(broker, &restore, |restore| Notice::RestoreRequested { restore, veto: veto.url }).await?;
+    restore.circumstances = circumstances.sealed(&broker.keys, id);
     restore.veto_hash = (!told.is_empty()).then_some(veto.hash);
     let needs = decision.needs;
     if needs.approvals > 0 || needs.notify.approvers {
@@ -60,13 +64,22 @@ fn made_at(now: Timestamp) -> Uuid {
 /// The records that are asked for, each with whether it is the newest of its kind.
 type Selected = Vec<(RecordSummary, bool)>;
 
-async fn admit(broker: &Broker, caller: &DeviceCaller, ask: &OpenRestore) -> Result<(Selected, Decision), Error> {
+async fn admit(
+    broker: &Broker,
+    caller: &DeviceCaller,
+    ask: &OpenRestore,
+    circumstances: &Circumstances,
+) -> Result<(Selected, Decision), Error> {
     let selection = ask.selection().map_err(|_| Error::Malformed("ask for 1 to 16 records or kinds, not both"))?;
     let (device, membership) = (&caller.device, &caller.membership);
     check_standing(device, membership)?;
     let records = select(broker, device, selection).await?;
     let facts: Vec<_> = records.iter().map(|(record, newest)| facts(record, *newest)).collect();
-    let decision = standing::decide(broker, caller.rules()?, (device, membership), Action::Restore, &facts);
+    let (rules, owner) = (caller.rules()?, (&*device.tenant, &*device.user));
+    let lines = rules.set.asks_for_reporting_lines();
+    let account = &Account::load(broker, &mut *broker.store.reader().await?, owner, lines).await?;
+    let asking = Asking { device, membership, account, circumstances };
+    let decision = standing::decide(broker.clock.now(), rules, asking, (Action::Restore, &facts));
     Ok((records, decision))
 }
 
@@ -106,6 +119,7 @@ fn restore(
         tenant: device.tenant.clone(),
         user: device.user.clone(),
         device: device.id,
+        circumstances: Vec::new(),
         transcript: [0; 32],
         records,
         receive_key: ask.receive_key.0.as_ref().to_vec(),

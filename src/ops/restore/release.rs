@@ -9,6 +9,8 @@ use crate::caller::DeviceCaller;
 use crate::commit::{Applied, Approvers, Change, Committed, ReleaseRequest, check_standing};
 use crate::error::{Error, Refusal};
 use crate::kms;
+use crate::ops::circumstances::Circumstances;
+use crate::ops::standing::Account;
 use crate::ops::{Attempt, protect};
 use crate::rulebook::Rules;
 use crate::store::StoreError;
@@ -107,8 +109,14 @@ async fn checked_by_policy(
         return Ok((event, Approvers::default())); // The gate says so, and says why.
     }
     let records = records.iter().map(|restorable| (restorable.record.summary(), restorable.newest)).collect();
-    let asked = Asked { restore: restore.clone(), rules: rules.clone(), device, membership, records };
-    let weighed = match weigh(broker, &mut *broker.store.reader().await?, &asked).await {
+    let mut db = broker.store.reader().await?;
+    let owner = (&*device.tenant, &*device.user);
+    let account = Account::load(broker, &mut db, owner, rules.set.asks_for_reporting_lines()).await?;
+    let (restored, circumstances) = (restore.clone(), Circumstances::of(broker, &caller.source));
+    let asked = Asked { restore: restored, rules: rules.clone(), device, membership, account, circumstances, records };
+    let weighed = weigh(broker, &mut db, &asked).await;
+    drop(db); // The commit may need a reader of its own, and there are few.
+    let weighed = match weighed {
         Ok(weighed) => weighed,
         Err(Error::Refused(refusal)) => return Err(attempt.refuse(refusal, event).await),
         Err(error) => return Err(error),

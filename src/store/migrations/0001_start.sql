@@ -140,6 +140,7 @@ CREATE TABLE destructions (
 );
 CREATE INDEX destructions_of_tenant ON destructions (tenant, id);
 
+-- `circumstances` is a document that only the broker can write.
 CREATE TABLE restores (
   id               TEXT   NOT NULL PRIMARY KEY,
   tenant           TEXT   NOT NULL,
@@ -150,6 +151,7 @@ CREATE TABLE restores (
   nonce            TEXT   NOT NULL,
   reason           TEXT   NOT NULL,
   policy_digest    BLOB   NOT NULL,
+  circumstances    BLOB   NOT NULL,
   transcript       BLOB   NOT NULL,
   match_code       TEXT   NOT NULL,
   wrong_codes      BIGINT NOT NULL,
