@@ -9,6 +9,7 @@ use crate::disk::Disk;
 use crate::feeds::Feeds;
 use crate::health::Health;
 use crate::inventory::Inventory;
+use crate::issuers::Issuers;
 use crate::keys::Keys;
 use crate::kms::Kms;
 use crate::latency::Latencies;
@@ -83,6 +84,8 @@ pub struct Broker {
     pub sessions: Sessions,
     /// Where they may sign on.
     pub sso: Sso,
+    /// Where users log in.
+    pub logins: Issuers,
     /// What browsers and authenticators know the broker as.
     pub relying_party: RelyingParty,
     /// The makes of authenticators that may be used.

@@ -42,6 +42,9 @@ pub struct Particulars {
     pub managers: Vec<UserId>,
     /// Where the person's clocks are; `None` is UTC.
     pub time_zone: Option<TimeZone>,
+    /// Who the person is to the issuer where the tenant's users log in (OpenID Connect Core 1.0, section 2); where nobody has
+    /// said so, no login counts as theirs.
+    pub subject: Option<String>,
 }
 
 impl User {

@@ -82,6 +82,8 @@ stored_words! {
         RestoreNotReleased = "restore_not_released",
         /// The transcript is not this restore's.
         TranscriptMismatch = "transcript_mismatch",
+        /// The login that the device shows is not one of its user for this restore.
+        LoginInvalid = "login_invalid",
         /// A policy forbids it, or none permits it.
         PolicyDenied = "policy_denied",
         /// The policy changed since it was asked under.

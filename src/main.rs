@@ -20,6 +20,7 @@ mod feeds;
 mod health;
 mod http;
 mod inventory;
+mod issuers;
 mod keys;
 mod kms;
 mod latency;

@@ -1,12 +1,11 @@
-//! Where administrators sign on: one issuer for each tenant at most. An issuer is asked to describe itself when somebody first
-//! wants to sign on, so that the broker starts without it.
+//! Where administrators sign on, and who is doing so.
 
 use crate::clock::Timestamp;
+use crate::issuers::Issuers;
 use crate::pending::Pending;
-use identity::oidc::{Config, Issuer, LoginState, OidcError};
+use identity::oidc::{Client, Config, Issuer, LoginState, OidcError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use tokio::sync::OnceCell;
 
 /// How long the number of a logout token is remembered, in milliseconds: no token is taken that is older.
 const REMEMBERED: i64 = 3_600 * 1_000;
@@ -20,40 +19,38 @@ pub struct SigningOn {
     pub login: LoginState,
 }
 
-/// All issuers.
+/// All that is known of signing on.
 #[derive(Debug, Default)]
 pub struct Sso {
-    issuers: HashMap<String, Known>,
+    issuers: Issuers,
+    clients: HashMap<String, Client>,
     /// Who is at an issuer right now.
     pub begun: Pending<SigningOn>,
     spent: Mutex<HashMap<String, Timestamp>>,
 }
 
-#[derive(Debug)]
-struct Known {
-    config: Arc<Config>,
-    issuer: OnceCell<Issuer>,
-}
-
 impl Sso {
-    /// Each issuer with the tenant that it is for.
+    /// Each issuer with the tenant that it is for, and what the broker is to it.
     #[must_use]
-    pub fn new(issuers: Vec<(String, Arc<Config>)>) -> Self {
-        let known = |config| Known { config, issuer: OnceCell::new() };
-        let issuers = issuers.into_iter().map(|(tenant, config)| (tenant, known(config))).collect();
-        Self { issuers, ..Self::default() }
+    pub fn new(sign_ons: Vec<(String, Arc<Config>, Client)>) -> Self {
+        let (mut issuers, mut clients) = (Vec::new(), HashMap::new());
+        for (tenant, config, client) in sign_ons {
+            issuers.push((tenant.clone(), config));
+            clients.insert(tenant, client);
+        }
+        Self { issuers: Issuers::new(issuers), clients, ..Self::default() }
     }
 
-    /// The tenant's issuer; `None` where it has none.
-    pub async fn issuer(&self, tenant: &str, now: Timestamp) -> Option<Result<&Issuer, OidcError>> {
-        let known = self.issuers.get(tenant)?;
-        Some(known.issuer.get_or_try_init(|| Issuer::discover(known.config.clone(), now)).await)
+    /// The tenant's issuer, and what the broker is to it; `None` where it has none.
+    pub async fn issuer(&self, tenant: &str, now: Timestamp) -> Option<Result<(&Issuer, &Client), OidcError>> {
+        let (issuer, client) = (self.issuers.of(tenant, now).await?, self.clients.get(tenant)?);
+        Some(issuer.map(|issuer| (issuer, client)))
     }
 
     /// The issuer's name.
     #[must_use]
     pub fn name(&self, tenant: &str) -> Option<&str> {
-        self.issuers.get(tenant).map(|known| &*known.config.issuer)
+        self.issuers.name(tenant)
     }
 
     /// Whether a logout token of this number comes for the first time.

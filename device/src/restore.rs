@@ -6,6 +6,7 @@ use audit::event::Kind as EventKind;
 use protocol::{
     approval::MatchCode,
     encoding::Base64Url,
+    login::IdToken,
     messages::{Acknowledge, OpenRestore, RecordEntry, Release, Released, ReleasedRecord, RestoreOpened, RestoreState},
     names::{Kind, Text},
     passphrase,
@@ -60,13 +61,21 @@ impl Device {
     /// # Errors
     /// [`Error`].
     pub async fn restore(&mut self, asked: RestoreRequest) -> Result<Pending<'_>, Error> {
-        let receive = OpeningKey::generate();
+        self.open(asked, &OpeningKey::generate(), None).await
+    }
+
+    pub(crate) async fn open(
+        &mut self,
+        asked: RestoreRequest,
+        receive: &OpeningKey,
+        id_token: Option<IdToken>,
+    ) -> Result<Pending<'_>, Error> {
         let (kinds, records) = match asked.selection {
             Selection::Kinds(kinds) => (kinds, Vec::new()),
             Selection::Records(records) => (Vec::new(), records),
         };
         let receive_key = Base64Url(receive.public().clone());
-        let question = OpenRestore { records, kinds, receive_key, reason: asked.reason };
+        let question = OpenRestore { records, kinds, receive_key, reason: asked.reason, id_token };
         let path = format!("v1/tenants/{}/restores", self.state.tenant);
         let (opened, nonce) = self.connection.post(&path, &question).await?;
         self.state.check_opened(&question, &opened, &nonce, &self.connection.thumbprint())?;

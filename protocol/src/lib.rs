@@ -7,6 +7,7 @@ pub mod ceremony;
 pub mod encoding;
 pub mod enrolment;
 pub mod jws;
+pub mod login;
 pub mod messages;
 pub mod names;
 pub mod passphrase;

@@ -29,8 +29,13 @@ pub struct Approvals {
     pub transcript: String,
     /// When it was asked for.
     pub asked_at: i64,
+    /// When the person had logged in at the company's issuer, as the device proved when it asked; absent where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_at: Option<i64>,
     /// Whether the policies in force now let it through, once their demands are met.
     pub allowed: bool,
+    /// The policies that forbid it now; none where it is allowed, or where nothing permits it.
+    pub forbidden_by: Vec<PolicyName>,
     /// What they demand; nothing where they refuse it.
     pub demands: Vec<Demand>,
     /// The console's page about it: it takes a passkey to decide.

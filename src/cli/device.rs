@@ -6,10 +6,12 @@ use ::device::{Broker, DeviceInfo, RestoreRequest, Selection, StateFile};
 use clap::{Args, Subcommand};
 use protocol::approval::MatchCode;
 use protocol::enrolment::EnrolmentCode;
+use protocol::login::IdToken;
 use protocol::names::{Kind, TenantId};
 use secret::Secret;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -102,6 +104,9 @@ struct Restore {
     /// A file with the second passphrase, where one was used.
     #[arg(long)]
     user_passphrase_file: Option<PathBuf>,
+    /// A program that logs the user in at the company's issuer: it is given the nonce, and writes the ID token.
+    #[arg(long)]
+    login_command: Option<PathBuf>,
 }
 
 impl Device {
@@ -184,7 +189,14 @@ impl Restore {
     async fn run(self, device: &mut ::device::Device) -> Result<(), Failure> {
         let passphrase = optional_secret(self.user_passphrase_file.as_deref())?;
         let asked = RestoreRequest { selection: Selection::Kinds(self.kinds), reason: self.reason.parse()? };
-        let mut pending = device.restore(asked).await?;
+        let mut pending = match &self.login_command {
+            None => device.restore(asked).await?,
+            Some(program) => {
+                let login = device.begin_login();
+                let token = log_in(program, login.nonce())?;
+                device.restore_after(&login, token, asked).await?
+            }
+        };
         if let Some(code) = pending.match_code() {
             let restore = pending.opened().restore;
             output::line(&format!("approve {restore} on another device of yours, where you type {code}"))?;
@@ -202,6 +214,14 @@ impl Restore {
         }
         Ok(())
     }
+}
+
+fn log_in(program: &Path, nonce: &str) -> Result<IdToken, Failure> {
+    let done = Command::new(program).arg(nonce).stderr(Stdio::inherit()).output()?;
+    if !done.status.success() {
+        return Err(format!("the login has failed: {}", done.status).into());
+    }
+    Ok(std::str::from_utf8(&done.stdout)?.trim_end().parse()?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the user asked for the key in a file of their own")]

@@ -15,6 +15,7 @@ use crate::feeds::Feeds;
 use crate::health;
 use crate::http::{Health, Listener, Timeouts, router, serve};
 use crate::inventory::Inventory;
+use crate::issuers::Issuers;
 use crate::keys::Keys;
 use crate::kms::{Kms, connect};
 use crate::latency::Latencies;
@@ -189,7 +190,8 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admins: Administrators::new(config.admin_tokens()?)?,
         sessions: Sessions::default(),
-        sso: Sso::new(config.issuers()?),
+        sso: Sso::new(config.sign_ons()?),
+        logins: Issuers::new(config.logins()?),
         relying_party: RelyingParty::new(&config.public_url.parse()?, "Keyfold")?,
         attestation: Attestation::new(config.attestation_roots()?),
         bootstrap: Bootstrap::default(),

@@ -12,6 +12,7 @@ use crate::inventory::Device;
 use crate::store::Standing;
 use crate::store::devices::Membership;
 use crate::store::keks::KekState;
+use crate::store::nonces::SpentNonce;
 use crate::store::records::Record;
 use crate::store::restores::{Restore, RestoreState};
 use crate::store::wraps::Wrap;
@@ -28,8 +29,8 @@ pub enum Change {
     StoreRecord(Box<Record>, Vec<Wrap>),
     /// Replaces what opens a record.
     Rewrap(Rewrap),
-    /// Asks for a restore.
-    OpenRestore(Box<Restore>),
+    /// Asks for a restore, and spends the login that was made for it.
+    OpenRestore(Box<Restore>, Option<SpentNonce>),
     /// Approved becomes releasing: the caller alone may now unwrap.
     BeginRelease(ReleaseRequest),
     /// Releasing becomes released, with the sealed answer.
@@ -59,7 +60,7 @@ impl Change {
     /// The restore that it is about.
     pub(super) fn restore(&self) -> Option<Uuid> {
         match self {
-            Self::Remark | Self::StoreRecord(..) | Self::Rewrap(_) | Self::OpenRestore(_) => None,
+            Self::Remark | Self::StoreRecord(..) | Self::Rewrap(_) | Self::OpenRestore(..) => None,
             Self::Refuse(_, restore) => *restore,
             Self::Decide(decide) => Some(decide.approval.restore),
             Self::BeginRelease(request)
@@ -143,7 +144,7 @@ fn apply(
             store_record(view, record, std::mem::take(wraps))?;
         }
         Change::Rewrap(rewrap) => wraps::swap(view, tenant, rewrap)?,
-        Change::OpenRestore(restore) => view.insert_restore((**restore).clone()),
+        Change::OpenRestore(restore, login) => open(view, restore, *login)?,
         Change::BeginRelease(release) => return begin(view, tenant, principal, release, now),
         Change::FinishRelease(release, answer) => {
             return finish(view, tenant, principal, release, (std::mem::take(answer), leaf_index, now));
@@ -161,6 +162,14 @@ fn apply(
         Change::Expire(restore) => expire(view, *restore, now)?,
     }
     Ok(Applied::Done)
+}
+
+fn open(view: &mut View, restore: &Restore, login: Option<SpentNonce>) -> Result<(), Refusal> {
+    if let Some(login) = login {
+        view.spend(login).map_err(|_| Refusal::LoginInvalid)?;
+    }
+    view.insert_restore(restore.clone());
+    Ok(())
 }
 
 fn store_record(view: &mut View, record: &Record, wraps: Vec<Wrap>) -> Result<(), Refusal> {

@@ -191,6 +191,7 @@ impl Wanted {
                 self.tenants.insert(tenant.to_owned());
                 self.wraps.insert(rewrap.record);
             }
+            Change::OpenRestore(_, login) => self.nonces.extend(*login),
             Change::BeginRelease(request)
             | Change::FinishRelease(request, _)
             | Change::FetchAgain(request)
@@ -206,12 +207,8 @@ impl Wanted {
                     Approver::Device(id) => self.devices.insert(id),
                 };
             }
-            Change::Refuse(..)
-            | Change::Remark
-            | Change::OpenRestore(_)
-            | Change::AbortRelease { .. }
-            | Change::Veto(_)
-            | Change::Expire(_) => {}
+            Change::Refuse(..) | Change::Remark | Change::AbortRelease { .. } | Change::Veto(_) | Change::Expire(_) => {
+            }
         }
     }
 }

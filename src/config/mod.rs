@@ -131,6 +131,9 @@ pub struct Config {
     /// How it is known where requests come from.
     #[serde(default)]
     pub country: Country,
+    /// Where users log in, so that policies know how long ago.
+    #[serde(default)]
+    pub login: Vec<sso::Issuer>,
     /// Which findings are raised from the log.
     #[serde(default)]
     pub findings: Findings,

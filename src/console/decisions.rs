@@ -6,17 +6,28 @@ use super::csv::Row;
 use super::form::{Field, Form};
 use super::sheet::Sheet;
 use super::table::Table;
-use crate::api::{Approvals, Decided, Demand};
+use crate::api::{Approvals, Decided, Demand, PolicyName};
 use policies::admin::Act;
 use serde_json::json;
 
 /// The sheet with what the restore waits for, what can be decided where it waits, and what was.
 pub(super) fn on(sheet: Sheet, tenant: &str, approvals: &Approvals, base: &str) -> Sheet {
-    let refused = (!approvals.allowed).then(|| "The policies in force now refuse this restore.".to_owned());
+    let refused = (!approvals.allowed).then(|| refusal(approvals));
     let waits = approvals.restore.state == "pending";
     let sheet = sheet.note(refused.filter(|_| waits)).table(Table::of("Why it waits", &approvals.demands, base));
     let sheet = sheet.forms(waits.then(|| decide(tenant, &approvals.restore.id.to_string())).into_iter().flatten());
     sheet.table(Table::of("What was decided", &approvals.decisions, base))
+}
+
+fn refusal(approvals: &Approvals) -> String {
+    let because = named(&approvals.forbidden_by);
+    let colon = if because.is_empty() { "." } else { ": " };
+    format!("The policies in force now refuse this restore{colon}{because}")
+}
+
+fn named(policies: &[PolicyName]) -> String {
+    let names = policies.iter().map(|policy| policy.description.as_ref().unwrap_or(&policy.id).as_str());
+    names.collect::<Vec<_>>().join("; ")
 }
 
 fn decide(tenant: &str, restore: &str) -> [Form; 2] {
@@ -41,13 +52,12 @@ impl Row for Demand {
             "delay" => "seconds to wait",
             other => other,
         };
-        let because = self.policies.iter().map(|policy| policy.description.as_ref().unwrap_or(&policy.id).as_str());
         vec![
             Cell::Text(needed.into()),
             Cell::Count(self.needed),
             Cell::Count(self.missing),
             Cell::or_nothing(self.met_at, Cell::Time),
-            Cell::Text(because.collect::<Vec<_>>().join("; ")),
+            Cell::Text(named(&self.policies)),
         ]
     }
 }

@@ -59,7 +59,10 @@ pub(super) async fn show(api: Api, Path((tenant, restore)): Path<(String, String
     let frame = Frame::tenant(&api, &tenant, Section::Restores, "A restore").await?;
     let lines = |events: Events| events.events.iter().map(Line::of).collect::<Vec<_>>();
     let timeline = events.map(|events| Table::of("What happened", &lines(events), &frame.base));
-    let facts = facts(&found, device.as_ref(), &frame.base);
+    let mut facts = facts(&found, device.as_ref(), &frame.base);
+    facts.extend(
+        approvals.iter().map(|approvals| ("Last login, as proven", Cell::or_nothing(approvals.login_at, Cell::Time))),
+    );
     let base = frame.base.clone();
     let sheet = Sheet::new(frame).facts(facts);
     let sheet = approvals.iter().fold(sheet, |sheet, approvals| decisions::on(sheet, &tenant, approvals, &base));

@@ -19,7 +19,7 @@ const OWN: &[(&str, &[Refusal])] = {
     use Refusal::{
         AdminChanged, AlreadyApproved, CeremonyOver, CodeInvalid, CountChanged, DestructionOver, DeviceKnown,
         ImportUnsupported, InvitationInvalid, IssuerUnavailable, KekInactive, KekMissing, KekNotDisabled, KekReserved,
-        KekTaken, LastOwner, LastPasskey, LogNotFrozen, LogoutRefused, MatchCodeWrong, MatchCodesSpent,
+        KekTaken, LastOwner, LastPasskey, LogNotFrozen, LoginInvalid, LogoutRefused, MatchCodeWrong, MatchCodesSpent,
         MaterialInvalid, NotAllowed, NothingToRollBack, NothingToRotate, OwnRestore, PasskeyCloned, PasskeyRefused,
         PersonNeeded, PolicyChanged, PolicyDenied, PolicyVersionChanged, PolicyVersionOver, ProtectionChanged,
         ProviderReserved, RecordShredded, RecordTaken, RecordUnknown, RestoreInProgress, RestoreNotReleased,
@@ -102,7 +102,7 @@ const OWN: &[(&str, &[Refusal])] = {
                 RestoreOver,
             ],
         ),
-        ("restores_open", &[PolicyDenied, RecordUnknown]),
+        ("restores_open", &[PolicyDenied, RecordUnknown, LoginInvalid, IssuerUnavailable]),
         (
             "restores_release",
             &[

@@ -54,6 +54,8 @@ fn shown(broker: &Broker, asked: Asked, weighed: Weighed) -> api::Approvals {
     let shown = asked.rules.set.demands(&weighed.decision).into_iter();
     let shown = shown.filter_map(|(demand, reasons)| shown_demand(&asked, &weighed, demand, &reasons));
     let demands: Vec<_> = shown.collect();
+    let forbidden_by = forbidden_by(&asked, &weighed);
+    let login_at = asked.circumstances.login_at.map(|login| login.saturating_mul(1_000));
     let kinds = asked.kinds().into_iter().map(str::to_owned).collect();
     let (asked_at, transcript) = (asked_at(&asked.restore), to_base64url(&asked.restore.transcript));
     let page = page(broker, &asked.restore);
@@ -67,11 +69,20 @@ fn shown(broker: &Broker, asked: Asked, weighed: Weighed) -> api::Approvals {
         kinds,
         transcript,
         asked_at,
+        login_at,
         allowed: weighed.decision.allowed,
+        forbidden_by,
         demands,
         page,
         decisions: weighed.counted.into_iter().map(shown_decision).collect(),
     }
+}
+
+fn forbidden_by(asked: &Asked, weighed: &Weighed) -> Vec<api::PolicyName> {
+    if weighed.decision.allowed {
+        return Vec::new();
+    }
+    asked.rules.set.reasons(&weighed.decision).iter().map(shown_policy).collect()
 }
 
 /// Notices hold nothing up.

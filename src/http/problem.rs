@@ -132,6 +132,7 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::PolicyVersionChanged => (StatusCode::CONFLICT, "The policies have been changed meanwhile; look again"),
         Refusal::PolicyVersionOver => (StatusCode::CONFLICT, "The version of the policies is not in a state for that"),
         Refusal::NothingToRollBack => (StatusCode::CONFLICT, "The policies in force have replaced none"),
+        Refusal::LoginInvalid => (StatusCode::FORBIDDEN, "The login does not hold for this restore; log in again"),
         Refusal::NonceSpent => return (StatusCode::BAD_REQUEST, Problem::BAD_NONCE, "The nonce is not acceptable"),
         Refusal::ImportUnsupported => (StatusCode::CONFLICT, "The key provider takes in no keys made elsewhere"),
         Refusal::MaterialInvalid => (StatusCode::BAD_REQUEST, "The material does not open at the key provider"),

@@ -2,18 +2,21 @@
 
 use crate::broker::Broker;
 use crate::caller::Source;
+use crate::clock::Timestamp;
 use crate::keys::{KeyError, Keys};
 use crate::store::restores::Restore;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Where a request comes from. Of a restore it is kept, sealed: who looks at the restore later has no request, and nobody who
+/// Where a request comes from, and when its user had logged in. Of a restore it is kept, sealed: who looks at the restore later has no request, and nobody who
 /// writes the database can say that it came from elsewhere.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Circumstances {
     /// ISO 3166-1 alpha-2; `None` where nobody knows.
     pub country: Option<String>,
+    /// When the user had logged in at the company's issuer, in Unix seconds; `None` where the device has not proven it.
+    pub login_at: Option<i64>,
 }
 
 const RESTORES: &str = "restores";
@@ -21,7 +24,18 @@ const RESTORES: &str = "restores";
 impl Circumstances {
     /// Those of a request from there.
     pub(super) fn of(broker: &Broker, source: &Source) -> Self {
-        Self { country: broker.countries.of(source.ip) }
+        Self { country: broker.countries.of(source.ip), login_at: None }
+    }
+
+    /// These, after that login.
+    pub(super) fn after(self, login_at: Option<i64>) -> Self {
+        Self { login_at, ..self }
+    }
+
+    /// Seconds since the login, at `now` (Unix milliseconds).
+    pub(super) fn login_age(&self, now: Timestamp) -> Option<u32> {
+        let seconds = (now / 1_000).saturating_sub(self.login_at?).max(0);
+        Some(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
     /// Those under which the restore was asked for.

@@ -85,6 +85,7 @@ pub(super) fn decide(
         circumstances: policies::Circumstances {
             reason_given: action == Action::Restore,
             country: circumstances.country.as_deref(),
+            login_age_seconds: circumstances.login_age(now),
             ..at(now, account)
         },
     };

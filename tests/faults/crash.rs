@@ -166,7 +166,13 @@ impl Worker {
     async fn open(&self, kinds: &[Kind]) -> Option<(RestoreOpened, OpeningKey)> {
         let receive = OpeningKey::generate();
         let (records, receive_key) = (Vec::new(), Base64Url(receive.public().clone()));
-        let ask = OpenRestore { records, kinds: kinds.to_vec(), receive_key, reason: "crash".parse().unwrap() };
+        let ask = OpenRestore {
+            records,
+            kinds: kinds.to_vec(),
+            receive_key,
+            reason: "crash".parse().unwrap(),
+            id_token: None,
+        };
         let answer = self.post("/restores", &ask).await?;
         assert_eq!(answer.status, 201, "{answer:?}");
         Some((answer.json(), receive))

@@ -3,6 +3,7 @@
 usage: protocol_vectors.py tests/vectors
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -135,6 +136,11 @@ def check_transcript(case):
         assert hash_fields("keyfold/1 approve", [case["transcript"], decision.encode()]) == case[decision]
 
 
+def check_login(case):
+    hashed = hash_fields("keyfold/1 login", [uuid.UUID(case["device"]).bytes, case["receive_key"]])
+    assert base64.urlsafe_b64encode(hashed).rstrip(b"=").decode() == case["nonce"]
+
+
 def check_jws(case):
     assert jwk_thumbprint(case["jwk"]) == case["thumbprint"]
     assert verify_jws(case["jwk"], json.loads(case["body"])) == case["payload"].encode()
@@ -164,6 +170,7 @@ CHECKS = {
     "bundle.json": (check_bundle, ["context", "s_kms", "commitment", "bundle"]),
     "sealing.json": (check_sealing, ["seed", "public", "context", "transcript", "info", "payload", "sealed"]),
     "transcript.json": (check_transcript, ["thumbprint", "receive_key", "policy", "transcript", "approve", "reject"]),
+    "login.json": (check_login, ["receive_key"]),
     "jws.json": (check_jws, ["thumbprint"]),
     "enrolment-code.json": (check_enrolment_code, ["hash"]),
     "passphrase.json": (check_passphrase, ["context", "s_kms", "commitment"]),

@@ -64,6 +64,7 @@ impl Scene {
             kinds: self.wraps.iter().map(|wrap| wrap.kind.clone()).collect(),
             receive_key: Base64Url(self.receive.public().clone()),
             reason: "new phone".parse().unwrap(),
+            id_token: None,
         }
     }
 

@@ -4,4 +4,5 @@
 
 mod connection;
 mod ingress;
+mod login;
 mod server;

@@ -1,6 +1,6 @@
 //! What the issuer is asked over the network, and what it says of itself. Each answer is bounded in size and time.
 
-use super::{Config, MAX_ANSWER, OidcError};
+use super::{Client, MAX_ANSWER, OidcError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -79,23 +79,22 @@ pub(super) async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result
     parse(&body(response).await?)
 }
 
-/// The tokens for a code (OpenID Connect Core 1.0, section 3.1.3). A client with a secret shows it by HTTP Basic.
+/// The tokens for a code (OpenID Connect Core 1.0, section 3.1.3); `request` goes to the token endpoint. A client with a secret
+/// shows it by HTTP Basic.
 pub(super) async fn exchange(
-    http: &reqwest::Client,
-    endpoint: &Url,
-    config: &Config,
-    code: &str,
-    verifier: &str,
+    request: RequestBuilder,
+    (client_id, client): (&str, &Client),
+    (code, verifier): (&str, &str),
 ) -> Result<Tokens, OidcError> {
-    let request = http.post(endpoint.clone()).form(&[
+    let request = request.form(&[
         ("grant_type", "authorization_code"),
-        ("client_id", &config.client_id),
-        ("redirect_uri", config.redirect_uri.as_str()),
+        ("client_id", client_id),
+        ("redirect_uri", client.redirect_uri.as_str()),
         ("code", code),
         ("code_verifier", verifier),
     ]);
-    let request = match &config.client_secret {
-        Some(secret) => request.header(AUTHORIZATION, basic(&config.client_id, secret)),
+    let request = match &client.secret {
+        Some(secret) => request.header(AUTHORIZATION, basic(client_id, secret)),
         None => request,
     };
     let response = request.send().await.map_err(unreachable)?;

@@ -53,6 +53,9 @@ pub enum OidcError {
     /// Not among those allowed here; `none` never is.
     #[error("the token is not signed by an allowed algorithm")]
     Algorithm,
+    /// It is not asked again yet.
+    #[error("the issuer gave no usable answer a moment ago")]
+    Silent,
     /// Not there, or not yet: the issuer is asked at most once a minute.
     #[error("the token's key is not among the issuer's")]
     UnknownKey,
@@ -77,10 +80,50 @@ pub enum OidcError {
     /// The token was made for another login.
     #[error("the token answers another login")]
     Nonce,
+    /// Ask the issuer with `max_age`.
+    #[error("the token does not say when its person logged in")]
+    NoAuthTime,
     /// The access token beside it was exchanged.
     #[error("the token belongs to another access token")]
     AccessToken,
     /// It says no end of a session, or not whose.
     #[error("the token ends no session")]
     NoLogout,
+}
+
+impl OidcError {
+    /// Whether the issuer or the configuration is at fault, so that the same may be right another time.
+    #[must_use]
+    pub fn is_of_the_issuer(&self) -> bool {
+        match self {
+            Self::Url
+            | Self::Roots(_)
+            | Self::Unreachable(_)
+            | Self::Status(_)
+            | Self::LongAnswer
+            | Self::MalformedAnswer(_)
+            | Self::AnotherIssuer
+            | Self::Endpoint
+            | Self::ClientRefused
+            | Self::Silent => true,
+            Self::State
+            | Self::MixedUp
+            | Self::CodeRefused
+            | Self::LongToken
+            | Self::MalformedToken
+            | Self::Type
+            | Self::Algorithm
+            | Self::UnknownKey
+            | Self::Key
+            | Self::Signature
+            | Self::Issuer
+            | Self::Audience
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::Nonce
+            | Self::NoAuthTime
+            | Self::AccessToken
+            | Self::NoLogout => false,
+        }
+    }
 }

@@ -40,7 +40,8 @@ impl Keys {
             return Ok(key.clone());
         }
         if now - cache.asked < PAUSE {
-            return Err(OidcError::UnknownKey);
+            let answered = cache.fetched == cache.asked;
+            return Err(if answered { OidcError::UnknownKey } else { OidcError::Silent });
         }
         cache.asked = now;
         cache.set = endpoint::read(self.http.get(self.address.clone())).await?;

@@ -1,5 +1,5 @@
-//! Single sign-on by OpenID Connect: the code flow with PKCE, and logout by the back channel. Says who somebody is to the
-//! issuer, and nothing about what they may do.
+//! Single sign-on by OpenID Connect: the code flow with PKCE, logout by the back channel, and logins that somebody else asked
+//! for. Says who somebody is to the issuer, and nothing about what they may do.
 
 mod endpoint;
 mod error;
@@ -28,21 +28,24 @@ pub const MAX_TOKEN: usize = 16 * 1024;
 const MAX_SUBJECT: usize = 255;
 const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// Whom to ask, and as whom.
+/// Whom to ask, and for whom tokens must be.
 #[derive(Debug)]
 pub struct Config {
     /// An https URL, letter for letter as the issuer writes it.
     pub issuer: String,
     /// As the issuer knows this client.
     pub client_id: String,
-    /// Shown by HTTP Basic; a public client has none, and is held by PKCE alone.
-    pub client_secret: Option<Secret>,
-    /// Where the browser brings the code: an https URL, letter for letter as the issuer knows it.
-    pub redirect_uri: Url,
     /// By which tokens may be signed.
     pub algorithms: Vec<Algorithm>,
     /// The certificates, in PEM, that the issuer's must be under; without them, those of the system.
     pub ca_pem: Option<Vec<u8>>,
+}
+
+/// How a client comes by tokens of its own.
+#[derive(Debug)]
+pub struct Client {
+    secret: Option<Secret>,
+    redirect_uri: Url,
 }
 
 /// How tokens may be signed (RFC 7518, RFC 8037): by public keys alone.
@@ -102,6 +105,17 @@ pub struct Login {
     pub sid: Option<String>,
 }
 
+/// A login that somebody else asked for, by the issuer's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenLogin {
+    /// [`Login::subject`].
+    pub subject: String,
+    /// [`Login::auth_time`], which is never in the future by more than the clocks may differ.
+    pub auth_time: i64,
+    /// From then on the token proves nothing, in Unix seconds.
+    pub expires_at: i64,
+}
+
 /// The issuer's word that a session, or all of a person's, have ended. At least one of both is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logout {
@@ -118,7 +132,7 @@ impl Issuer {
     pub async fn discover(config: impl Into<Arc<Config>>, now: i64) -> Result<Self, OidcError> {
         let config = config.into();
         let issuer = Url::parse(&config.issuer).map_err(|_| OidcError::Url)?;
-        if !is_plain(&issuer) || !is_plain(&config.redirect_uri) {
+        if !is_plain(&issuer) {
             return Err(OidcError::Url);
         }
         let http = endpoint::client(config.ca_pem.as_deref())?;
@@ -129,14 +143,14 @@ impl Issuer {
 
     /// Where to send the browser, and what to keep for [`Self::finish`].
     #[must_use]
-    pub fn begin(&self) -> (Url, LoginState) {
+    pub fn begin(&self, client: &Client) -> (Url, LoginState) {
         let login = LoginState { state: random(), nonce: random(), verifier: random() };
         let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, login.verifier.as_bytes()));
         let mut url = self.metadata.authorization_endpoint.clone();
         url.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.config.client_id)
-            .append_pair("redirect_uri", self.config.redirect_uri.as_str())
+            .append_pair("redirect_uri", client.redirect_uri.as_str())
             .append_pair("scope", "openid email profile")
             .append_pair("state", &login.state)
             .append_pair("nonce", &login.nonce)
@@ -146,14 +160,21 @@ impl Issuer {
     }
 
     /// Who came back. The code is sent nowhere before the answer is known to belong to this login and this issuer.
-    pub async fn finish(&self, login: &LoginState, callback: &Callback, now: i64) -> Result<Login, OidcError> {
+    pub async fn finish(
+        &self,
+        client: &Client,
+        login: &LoginState,
+        callback: &Callback,
+        now: i64,
+    ) -> Result<Login, OidcError> {
         constant_time::verify_slices_are_equal(login.state.as_bytes(), callback.state.as_bytes())
             .map_err(|_| OidcError::State)?;
         if callback.iss.as_ref().map_or(self.metadata.names_itself, |iss| *iss != self.config.issuer) {
             return Err(OidcError::MixedUp);
         }
-        let endpoint = &self.metadata.token_endpoint;
-        let tokens = endpoint::exchange(&self.http, endpoint, &self.config, &callback.code, &login.verifier).await?;
+        let request = self.http.post(self.metadata.token_endpoint.clone());
+        let code = (&*callback.code, &*login.verifier);
+        let tokens = endpoint::exchange(request, (&self.config.client_id, client), code).await?;
         let signed = self.open_id_token(&tokens.id_token, &login.nonce, now).await?;
         if let Some(hash) = &signed.claims.at_hash {
             let token = tokens.access_token.as_ref().ok_or(OidcError::AccessToken)?;
@@ -164,9 +185,12 @@ impl Issuer {
         Ok(Login::from(signed.claims))
     }
 
-    /// Who an ID token is about that somebody else asked for, with this nonce.
-    pub async fn verify_id_token(&self, token: &str, nonce: &str, now: i64) -> Result<Login, OidcError> {
-        Ok(Login::from(self.open_id_token(token, nonce, now).await?.claims))
+    /// Who logged in, and when, by an ID token that somebody else asked for with this nonce. It must say when: issuers do
+    /// that where `max_age` is asked for (OpenID Connect Core 1.0, section 3.1.2.1).
+    pub async fn verify_login(&self, token: &str, nonce: &str, now: i64) -> Result<ProvenLogin, OidcError> {
+        let claims = self.open_id_token(token, nonce, now).await?.claims;
+        let auth_time = claims.time_of_login(now)?;
+        Ok(ProvenLogin { auth_time, expires_at: claims.common.expires_at(), subject: claims.sub })
     }
 
     /// Whose sessions a logout token ends (OpenID Connect Back-Channel Logout 1.0, section 2.6). That its `jti` is new
@@ -193,6 +217,14 @@ impl Issuer {
             return Err(OidcError::MalformedToken);
         }
         Ok(signed)
+    }
+}
+
+impl Client {
+    /// With the secret that it shows by HTTP Basic; a public client has none, and is held by PKCE alone. `redirect_uri` is
+    /// where the browser brings the code: an https URL, letter for letter as the issuer knows it.
+    pub fn new(redirect_uri: Url, secret: Option<Secret>) -> Result<Self, OidcError> {
+        if is_plain(&redirect_uri) { Ok(Self { secret, redirect_uri }) } else { Err(OidcError::Url) }
     }
 }
 

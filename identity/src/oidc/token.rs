@@ -132,6 +132,14 @@ impl Kind {
     }
 }
 
+impl IdClaims {
+    /// When the person last proved who they are, in Unix seconds; `now` in Unix milliseconds.
+    pub(super) fn time_of_login(&self, now: i64) -> Result<i64, OidcError> {
+        let time = self.auth_time.ok_or(OidcError::NoAuthTime)?;
+        if time > now as f64 / 1000.0 + LEEWAY { Err(OidcError::NotYetValid) } else { Ok(time as i64) }
+    }
+}
+
 impl Common {
     /// By this issuer, for this client, and now; `now` in Unix milliseconds.
     pub(super) fn check(&self, config: &Config, now: i64) -> Result<(), OidcError> {
@@ -147,6 +155,11 @@ impl Common {
         }
         let starts = self.nbf.map_or(self.iat, |nbf| nbf.max(self.iat));
         if starts > now + LEEWAY { Err(OidcError::NotYetValid) } else { Ok(()) }
+    }
+
+    /// In Unix seconds.
+    pub(super) fn expires_at(&self) -> i64 {
+        (self.exp + LEEWAY) as i64
     }
 
     fn is_for(&self, client: &str) -> bool {

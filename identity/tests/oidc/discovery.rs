@@ -1,7 +1,7 @@
 use super::{NOW, both, config, log_in};
 use counterparts::oidc::Issuer as Counterpart;
 use counterparts::tls::Authority;
-use keyfold_identity::oidc::{Config, Issuer, MAX_ANSWER, OidcError};
+use keyfold_identity::oidc::{Client, Config, Issuer, MAX_ANSWER, OidcError};
 use serde_json::Value;
 use url::Url;
 
@@ -31,8 +31,8 @@ async fn all_goes_over_tls() {
         let config = Config { issuer: issuer.to_owned(), ..config(&counterpart) };
         assert!(matches!(Issuer::discover(config, NOW).await, Err(OidcError::Url)), "{issuer}");
     }
-    let plain = Config { redirect_uri: Url::parse("http://keyfold.example/").unwrap(), ..config(&counterpart) };
-    assert!(matches!(Issuer::discover(plain, NOW).await, Err(OidcError::Url)));
+    let plain = Url::parse("http://keyfold.example/").unwrap();
+    assert!(matches!(Client::new(plain, None), Err(OidcError::Url)));
 }
 
 #[tokio::test]

@@ -54,5 +54,5 @@ async fn a_logout_token_logs_nobody_in() {
     let mut token = counterpart.logout_token();
     token.claims["nonce"] = "nonce".into();
     let signed = counterpart.sign(&token);
-    assert!(matches!(issuer.verify_id_token(&signed, "nonce", NOW).await, Err(OidcError::Type)));
+    assert!(matches!(issuer.verify_login(&signed, "nonce", NOW).await, Err(OidcError::Type)));
 }

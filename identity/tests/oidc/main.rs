@@ -10,7 +10,7 @@ mod provider;
 mod tokens;
 
 use counterparts::oidc::{CLIENT, Issuer as Counterpart, REDIRECT, SECRET};
-use keyfold_identity::oidc::{Algorithm, Callback, Config, Issuer, Login, LoginState, OidcError};
+use keyfold_identity::oidc::{Algorithm, Callback, Client, Config, Issuer, Login, LoginState, OidcError};
 use secret::Secret;
 use url::Url;
 
@@ -28,11 +28,18 @@ fn config_of(issuer: &str, ca_pem: &str) -> Config {
     Config {
         issuer: issuer.to_owned(),
         client_id: CLIENT.to_owned(),
-        client_secret: Some(Secret::copied_from(SECRET.as_bytes())),
-        redirect_uri: Url::parse(REDIRECT).unwrap(),
         algorithms: ALL.to_vec(),
         ca_pem: Some(ca_pem.as_bytes().to_vec()),
     }
+}
+
+fn client() -> Client {
+    client_with(Some(SECRET))
+}
+
+fn client_with(secret: Option<&str>) -> Client {
+    let secret = secret.map(|secret| Secret::copied_from(secret.as_bytes()));
+    Client::new(Url::parse(REDIRECT).unwrap(), secret).unwrap()
 }
 
 async fn both() -> (Counterpart, Issuer) {
@@ -43,7 +50,7 @@ async fn both() -> (Counterpart, Issuer) {
 
 /// As far as the browser is back, with what it brings.
 async fn agreed(counterpart: &Counterpart, issuer: &Issuer) -> (LoginState, Callback) {
-    let (url, login) = issuer.begin();
+    let (url, login) = issuer.begin(&client());
     let mut query = counterpart.agree(&url).await;
     let mut take = |name| query.remove(name).unwrap();
     let callback = Callback { state: take("state"), code: take("code"), iss: Some(take("iss")) };
@@ -52,5 +59,5 @@ async fn agreed(counterpart: &Counterpart, issuer: &Issuer) -> (LoginState, Call
 
 async fn log_in(counterpart: &Counterpart, issuer: &Issuer) -> Result<Login, OidcError> {
     let (login, callback) = agreed(counterpart, issuer).await;
-    issuer.finish(&login, &callback, NOW).await
+    issuer.finish(&client(), &login, &callback, NOW).await
 }

@@ -1,5 +1,5 @@
-use super::{NOW, NOW_SECONDS, agreed, both, config, log_in};
-use counterparts::oidc::{Issuer as Counterpart, Signer, Token};
+use super::{NOW, NOW_SECONDS, both, config, log_in};
+use counterparts::oidc::{Issuer as Counterpart, SUBJECT, Signer, Token};
 use keyfold_identity::oidc::{Algorithm, Issuer, MAX_TOKEN, OidcError};
 use serde_json::{Value, json};
 
@@ -127,11 +127,25 @@ async fn what_must_be_there_is_there() {
 async fn a_token_that_somebody_else_asked_for_is_verified_by_its_nonce() {
     let (counterpart, issuer) = both().await;
     let token = counterpart.sign(&counterpart.id_token("a device's"));
-    let (login, callback) = agreed(&counterpart, &issuer).await;
-    let expected = issuer.finish(&login, &callback, NOW).await.unwrap();
-    assert_eq!(issuer.verify_id_token(&token, "a device's", NOW).await.unwrap(), expected);
-    assert!(matches!(issuer.verify_id_token(&token, "another's", NOW).await, Err(OidcError::Nonce)));
+    let login = issuer.verify_login(&token, "a device's", NOW).await.unwrap();
+    let times = (login.auth_time, login.expires_at);
+    assert_eq!((&*login.subject, times), (SUBJECT, (NOW_SECONDS - 30, NOW_SECONDS + 360)));
+    assert!(matches!(issuer.verify_login(&token, "another's", NOW).await, Err(OidcError::Nonce)));
     for broken in ["", ".", "..", "a.b.c", "e30.e30.e30"] {
-        assert!(matches!(issuer.verify_id_token(broken, "", NOW).await, Err(OidcError::MalformedToken)), "{broken}");
+        assert!(matches!(issuer.verify_login(broken, "", NOW).await, Err(OidcError::MalformedToken)), "{broken}");
     }
+}
+
+#[tokio::test]
+async fn a_login_that_somebody_else_asked_for_has_a_time_that_is_over() {
+    let (counterpart, issuer) = both().await;
+    let verified = async |auth_time: Value| {
+        let mut token = counterpart.id_token("nonce");
+        token.claims["auth_time"] = auth_time;
+        issuer.verify_login(&counterpart.sign(&token), "nonce", NOW).await
+    };
+    assert!(matches!(verified(json!(null)).await, Err(OidcError::NoAuthTime)));
+    assert!(matches!(verified(json!(NOW_SECONDS + 61)).await, Err(OidcError::NotYetValid)));
+    assert_eq!(verified(json!(NOW_SECONDS + 60)).await.unwrap().auth_time, NOW_SECONDS + 60);
+    assert_eq!(verified(json!(0)).await.unwrap().auth_time, 0, "how old it may be is for others to say");
 }

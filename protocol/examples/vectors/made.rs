@@ -10,6 +10,7 @@ use keyfold_protocol::{
     approval::{Decision, challenge},
     enrolment::EnrolmentCode,
     jws::{DeviceKey, PublicJwk, Signer},
+    login,
     names::{TenantId, UserId},
     passphrase,
     record::{KeySchedule, RecordName, SUITE, UserSecret, WrappingSecret, seal_bundle_with_prefix},
@@ -40,6 +41,7 @@ pub(crate) fn files() -> Vec<(&'static str, String)> {
         ("bundle.json", bundle()),
         ("sealing.json", sealing()),
         ("transcript.json", transcript()),
+        ("login.json", login()),
         ("jws.json", jws()),
         ("enrolment-code.json", enrolment_code()),
         ("passphrase.json", passphrase()),
@@ -139,7 +141,7 @@ fn bundle() -> Value {
 }
 
 fn sealing() -> Value {
-    let key = OpeningKey::from_seed(&Secret::copied_from(&[0x33; 32])).unwrap();
+    let key = receive_key();
     let context = record().context();
     let transcript = Transcript::from([0x44; 32]);
     [Info::wrap(&context), Info::release(&context, &transcript)]
@@ -183,7 +185,7 @@ fn transcript() -> Value {
     let tenant: TenantId = "acme".parse().unwrap();
     let user: UserId = "alice@example.org".parse().unwrap();
     let device = ed25519();
-    let receive = OpeningKey::from_seed(&Secret::copied_from(&[0x33; 32])).unwrap();
+    let receive = receive_key();
     let facts = Facts {
         restore: Uuid::from_u128(0x0197_a0c2_3b00_7c00_8d00_0000_0000_00a1),
         tenant: &tenant,
@@ -205,6 +207,16 @@ fn transcript() -> Value {
         "approve": hex::encode(challenge(&transcript, Decision::Approve)),
         "reject": hex::encode(challenge(&transcript, Decision::Reject)),
     }])
+}
+
+fn login() -> Value {
+    let (device, receive) = (Uuid::parse_str(KID).unwrap(), receive_key());
+    let nonce = login::nonce(device, receive.public());
+    json!([{ "device": device, "receive_key": hex::encode(receive.public()), "nonce": nonce }])
+}
+
+fn receive_key() -> OpeningKey {
+    OpeningKey::from_seed(&Secret::copied_from(&[0x33; 32])).unwrap()
 }
 
 fn ed25519() -> DeviceKey {

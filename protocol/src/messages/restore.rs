@@ -1,7 +1,8 @@
 use super::wrap::{Bundle, RecordEntry};
 use crate::{
     approval::MatchCode,
-    encoding::Base64Url,
+    encoding::{Base64Url, present},
+    login::IdToken,
     names::{Kind, Text},
     sealing::{Sealed, SealingKey},
     transcript::Transcript,
@@ -30,6 +31,10 @@ pub struct OpenRestore {
     /// Why; approvers read it.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub reason: Text<512>,
+    /// That the user has just logged in, by a token with [`crate::login::nonce`] of this device and `receive_key`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 8192))]
+    pub id_token: Option<IdToken>,
 }
 
 /// What an [`OpenRestore`] asks for.
@@ -251,6 +256,7 @@ mod tests {
                 kinds: kinds.iter().map(|kind| kind.parse().unwrap()).collect(),
                 receive_key: Base64Url(OpeningKey::generate().public().clone()),
                 reason: "new phone".parse().unwrap(),
+                id_token: None,
             };
             open.selection().map(|_| ())
         };

@@ -9,17 +9,18 @@ use crate::roster::{self, Admin, AdminState};
 use crate::sessions::{Session, SsoSession};
 use crate::sso::SigningOn;
 use audit::event::Kind;
-use identity::oidc::{Callback, Issuer, OidcError};
+use identity::oidc::{Callback, Client, Issuer, OidcError};
 use url::Url;
 use uuid::Uuid;
 
 /// Where to send the browser, and what it has to bring back.
 pub async fn begin(broker: &Broker, tenant: &str) -> Result<(Uuid, Url), Error> {
-    let (url, login) = issuer(broker, tenant).await?.begin();
+    let (issuer, client) = issuer(broker, tenant).await?;
+    let (url, login) = issuer.begin(client);
     Ok((broker.sso.begun.put(SigningOn { tenant: tenant.into(), login }, broker.clock.now()), url))
 }
 
-async fn issuer<'a>(broker: &'a Broker, tenant: &str) -> Result<&'a Issuer, Error> {
+async fn issuer<'a>(broker: &'a Broker, tenant: &str) -> Result<(&'a Issuer, &'a Client), Error> {
     let issuer = broker.sso.issuer(tenant, broker.clock.now()).await.ok_or(Error::NotFound)?;
     issuer.map_err(|error| refused(&error))
 }
@@ -33,8 +34,8 @@ pub async fn finish(
 ) -> Result<(String, Session, Admin), Error> {
     let now = broker.clock.now();
     let begun = ceremony.and_then(|ceremony| broker.sso.begun.take(ceremony, now)).ok_or(Refusal::CeremonyOver)?;
-    let login = issuer(broker, &begun.tenant).await?.finish(&begun.login, callback, now).await;
-    let login = login.map_err(|error| refused(&error))?;
+    let (issuer, client) = issuer(broker, &begun.tenant).await?;
+    let login = issuer.finish(client, &begun.login, callback, now).await.map_err(|error| refused(&error))?;
     let Some(admin) = known(broker, &begun.tenant, &login.subject).await? else {
         broker.limits.count_failure(source.ip)?;
         return Err(Refusal::SignOnRefused.into());
@@ -57,7 +58,7 @@ async fn known(broker: &Broker, tenant: &str, subject: &str) -> Result<Option<Ad
 /// Ends the sessions that the issuer says are over.
 pub async fn logout(broker: &Broker, tenant: &str, token: &str) -> Result<(), Error> {
     let now = broker.clock.now();
-    let (issuer, name) = (issuer(broker, tenant).await?, broker.sso.name(tenant).unwrap_or_default());
+    let ((issuer, _), name) = (issuer(broker, tenant).await?, broker.sso.name(tenant).unwrap_or_default());
     let logout = issuer.logout(token, now).await.map_err(|error| {
         tracing::info!(error = &error as &dyn std::error::Error, "a logout by the back channel was refused");
         Refusal::LogoutRefused
@@ -79,17 +80,5 @@ pub async fn logout(broker: &Broker, tenant: &str, token: &str) -> Result<(), Er
 /// What exactly is wrong is for the journal.
 fn refused(error: &OidcError) -> Error {
     tracing::warn!(error = error as &dyn std::error::Error, "a single sign-on failed");
-    let of_the_issuer = matches!(
-        error,
-        OidcError::Url
-            | OidcError::Roots(_)
-            | OidcError::Unreachable(_)
-            | OidcError::Status(_)
-            | OidcError::LongAnswer
-            | OidcError::MalformedAnswer(_)
-            | OidcError::AnotherIssuer
-            | OidcError::Endpoint
-            | OidcError::ClientRefused
-    );
-    if of_the_issuer { Refusal::IssuerUnavailable.into() } else { Refusal::SignOnRefused.into() }
+    if error.is_of_the_issuer() { Refusal::IssuerUnavailable.into() } else { Refusal::SignOnRefused.into() }
 }

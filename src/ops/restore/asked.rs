@@ -34,7 +34,7 @@ pub struct Asked {
     /// Who it is for.
     pub(super) account: Account,
     /// Under which circumstances it is judged.
-    pub(super) circumstances: Circumstances,
+    pub circumstances: Circumstances,
     /// The records, in the transcript's order, each with whether it is the newest of its kind.
     pub records: Vec<(RecordSummary, bool)>,
 }

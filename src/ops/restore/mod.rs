@@ -3,6 +3,7 @@
 mod approvals;
 mod asked;
 pub mod decide;
+mod login;
 mod open;
 mod release;
 mod told;

@@ -1,6 +1,7 @@
 //! Asking: which records, whether policy allows it, and what must still happen.
 
 use super::asked::{facts, transcript_of};
+use super::login::{self, Login};
 use super::told::{told, told_approvers};
 use super::veto::VetoLink;
 use super::{Waits, ids, opened, restore_event};
@@ -17,7 +18,7 @@ use crate::store::records::{self, RecordSummary};
 use crate::store::restores::{Restore, RestoreState};
 use audit::event::Kind;
 use aws_lc_rs::rand;
-use notices::Notice;
+use notices::{Notice, Time};
 use policies::{Action, Decision};
 use protocol::approval::MatchCode;
 use protocol::messages::{OpenRestore, RestoreOpened, Selection};
@@ -30,13 +31,16 @@ pub async fn open(broker: &Broker, caller: &DeviceCaller, ask: OpenRestore) -> R
     let attempt = Attempt { broker, caller, refused_as: Kind::RestoreDenied };
     let id = made_at(broker.clock.now());
     let event = restore_event(&attempt, Kind::RestoreRequested, id).reason(ask.reason.as_str());
-    let circumstances = Circumstances::of(broker, &caller.source);
-    let (records, decision) = match admit(broker, caller, &ask, &circumstances).await {
+    let Admitted { records, login, circumstances, decision } = match admit(broker, caller, &ask).await {
         Ok(admitted) => admitted,
         Err(Error::Refused(refusal)) => return Err(attempt.refuse(refusal, event).await),
         Err(error) => return Err(error),
     };
     let event = event.record(ids(records.iter().map(|(record, _)| record.id))).policy(decision.determined_by.join(" "));
+    let event = match login {
+        Some(login) => event.ticket(format!("login at {}", Time::from_ms(login.at.saturating_mul(1_000)))),
+        None => event,
+    };
     if !decision.allowed {
         return Err(attempt.refuse(Refusal::PolicyDenied, event).await);
     }
@@ -49,7 +53,7 @@ pub async fn open(broker: &Broker, caller: &DeviceCaller, ask: OpenRestore) -> R
     if needs.approvals > 0 || needs.notify.approvers {
         told.extend(told_approvers(broker, &restore, needs.approvals).await?);
     }
-    let change = Change::OpenRestore(Box::new(restore.clone()));
+    let change = Change::OpenRestore(Box::new(restore.clone()), login.map(|login| login.nonce));
     broker.committer.commit(attempt.proposal(change, event).telling(told)).await?;
     opened(&restore, &records, Waits { allowed: true, missing: needs })
 }
@@ -64,23 +68,28 @@ fn made_at(now: Timestamp) -> Uuid {
 /// The records that are asked for, each with whether it is the newest of its kind.
 type Selected = Vec<(RecordSummary, bool)>;
 
-async fn admit(
-    broker: &Broker,
-    caller: &DeviceCaller,
-    ask: &OpenRestore,
-    circumstances: &Circumstances,
-) -> Result<(Selected, Decision), Error> {
+/// What may be asked for, and under which conditions.
+struct Admitted {
+    records: Selected,
+    login: Option<Login>,
+    circumstances: Circumstances,
+    decision: Decision,
+}
+
+async fn admit(broker: &Broker, caller: &DeviceCaller, ask: &OpenRestore) -> Result<Admitted, Error> {
     let selection = ask.selection().map_err(|_| Error::Malformed("ask for 1 to 16 records or kinds, not both"))?;
     let (device, membership) = (&caller.device, &caller.membership);
     check_standing(device, membership)?;
     let records = select(broker, device, selection).await?;
+    let login = login::shown(broker, caller, ask).await?;
+    let circumstances = Circumstances::of(broker, &caller.source).after(login.map(|login| login.at));
     let facts: Vec<_> = records.iter().map(|(record, newest)| facts(record, *newest)).collect();
     let (rules, owner) = (caller.rules()?, (&*device.tenant, &*device.user));
     let lines = rules.set.asks_for_reporting_lines();
     let account = &Account::load(broker, &mut *broker.store.reader().await?, owner, lines).await?;
-    let asking = Asking { device, membership, account, circumstances };
+    let asking = Asking { device, membership, account, circumstances: &circumstances };
     let decision = standing::decide(broker.clock.now(), rules, asking, (Action::Restore, &facts));
-    Ok((records, decision))
+    Ok(Admitted { records, login, circumstances, decision })
 }
 
 /// In the order asked for; all of them, or none.

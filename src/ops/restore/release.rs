@@ -112,7 +112,8 @@ async fn checked_by_policy(
     let mut db = broker.store.reader().await?;
     let owner = (&*device.tenant, &*device.user);
     let account = Account::load(broker, &mut db, owner, rules.set.asks_for_reporting_lines()).await?;
-    let (restored, circumstances) = (restore.clone(), Circumstances::of(broker, &caller.source));
+    let login_at = Circumstances::when_asked(&broker.keys, restore)?.login_at;
+    let (restored, circumstances) = (restore.clone(), Circumstances::of(broker, &caller.source).after(login_at));
     let asked = Asked { restore: restored, rules: rules.clone(), device, membership, account, circumstances, records };
     let weighed = weigh(broker, &mut db, &asked).await;
     drop(db); // The commit may need a reader of its own, and there are few.

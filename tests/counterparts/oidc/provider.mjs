@@ -1,5 +1,5 @@
-// A real OpenID provider for one client. Reads {library, pem, client_id, client_secret, redirect_uri} as a line of JSON
-// from standard input, writes its URL, and ends when standard input does.
+// A real OpenID provider for a client with a secret and an app. Reads {library, pem, client_id, client_secret, app_id,
+// redirect_uri} as a line of JSON from standard input, writes its URL, and ends when standard input does.
 import { createServer } from 'node:https';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -22,6 +22,11 @@ const provider = new Provider(issuer, {
     redirect_uris: [given.redirect_uri],
     id_token_signed_response_alg: 'ES256',
     require_auth_time: true,
+  }, {
+    client_id: given.app_id,
+    token_endpoint_auth_method: 'none',
+    redirect_uris: [given.redirect_uri],
+    id_token_signed_response_alg: 'ES256',
   }],
   // Its person is described in the ID token, and not by the userinfo endpoint alone.
   conformIdTokenClaims: false,

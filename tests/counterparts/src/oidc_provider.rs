@@ -2,9 +2,11 @@
 
 use crate::oidc::{CLIENT, REDIRECT, SECRET};
 use crate::tls::Authority;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::{Certificate, Client, redirect};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::process::Stdio;
@@ -13,6 +15,10 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use url::Url;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/oidc/provider.mjs");
+/// As the app of users is registered: a public client.
+pub const APP: &str = "messenger";
+/// What the app keeps of a login (RFC 7636, section 4.1).
+const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
 /// A login and the consent to it take six redirects.
 const MAX_STEPS: usize = 20;
 
@@ -28,7 +34,7 @@ pub struct OidcProvider {
 }
 
 impl OidcProvider {
-    /// Knows one client, [`CLIENT`], and each person who says a name. `KEYFOLD_OIDC_PROVIDER` is the library's main file.
+    /// Knows two clients, [`CLIENT`] and [`APP`], and each person who says a name. `KEYFOLD_OIDC_PROVIDER` is the library's main file.
     ///
     /// # Panics
     /// When it does not start.
@@ -37,7 +43,7 @@ impl OidcProvider {
         let authority = Authority::new();
         let given = json!({
             "library": library, "pem": authority.server_pem(None),
-            "client_id": CLIENT, "client_secret": SECRET, "redirect_uri": REDIRECT,
+            "client_id": CLIENT, "client_secret": SECRET, "app_id": APP, "redirect_uri": REDIRECT,
         });
         let mut node = Command::new("node");
         node.arg(SCRIPT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
@@ -59,6 +65,26 @@ impl OidcProvider {
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         self.authority.pem()
+    }
+
+    /// The ID token that the app gets for `person`, who logs in with this nonce, and a `max_age` where one is given: the code
+    /// flow with PKCE.
+    ///
+    /// # Panics
+    /// When the provider gives none.
+    pub async fn id_token(&self, person: &str, nonce: &str, max_age: Option<&str>) -> String {
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
+        let asked = [("client_id", APP), ("redirect_uri", REDIRECT), ("response_type", "code"), ("scope", "openid")];
+        let bound = [("nonce", nonce), ("code_challenge", &challenge), ("code_challenge_method", "S256")];
+        let max_age = max_age.map(|seconds| ("max_age", seconds));
+        let query = asked.into_iter().chain(bound).chain(max_age);
+        let url = Url::parse_with_params(&format!("{}/auth", self.url), query).expect("it is a URL");
+        let code = self.agree(&url, person).await.remove("code").expect("the person agreed");
+        let form = [("grant_type", "authorization_code"), ("code", &code), ("code_verifier", VERIFIER)];
+        let form: Vec<_> = form.into_iter().chain(asked[..2].iter().copied()).collect();
+        let request = Browser::new(self.ca_pem()).http.post(format!("{}/token", self.url)).form(&form);
+        let answer: Value = request.send().await.expect("the provider answers").json().await.expect("it is JSON");
+        answer["id_token"].as_str().expect("there is an ID token").to_owned()
     }
 
     /// What a browser brings to the redirect URI when it is sent to `url`, and `person` logs in and agrees.

@@ -228,6 +228,9 @@ async fn document(State(shared): State<Arc<Mutex<Shared>>>) -> Answer {
 async fn keys(State(shared): State<Arc<Mutex<Shared>>>) -> Answer {
     let mut shared = lock(&shared);
     shared.fetches += 1;
+    if shared.moved {
+        return moved(&shared.url);
+    }
     let mut set = shared.keys.set();
     (shared.set)(&mut set);
     json_answer(StatusCode::OK, set)
