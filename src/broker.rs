@@ -16,6 +16,7 @@ use crate::latency::Latencies;
 use crate::limits::Limits;
 use crate::nonce::Nonces;
 use crate::outbox::Outbox;
+use crate::pace::Pace;
 use crate::pending::{Joining, Pending, PendingAct};
 use crate::quorum::Quorum;
 use crate::reserved::Reserved;
@@ -58,6 +59,8 @@ pub struct Broker {
     pub kms: Kms,
     /// Whether their keys open.
     pub health: Health,
+    /// How fast those may read the log for whom nobody waits.
+    pub pace: Arc<Pace>,
     /// How far each sink is.
     pub feeds: Feeds,
     /// Whom the broker tells at once.

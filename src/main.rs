@@ -29,6 +29,7 @@ mod niced;
 mod nonce;
 mod ops;
 mod outbox;
+mod pace;
 mod pending;
 mod quorum;
 mod reserved;

@@ -5,7 +5,7 @@ use crate::attestation::Attestation;
 use crate::broker::Broker;
 use crate::caller::Administrators;
 use crate::clock::Clock;
-use crate::commit::Committer;
+use crate::commit::{Committer, Means};
 use crate::config::{self, Config};
 use crate::console;
 use crate::cosigning;
@@ -24,6 +24,7 @@ use crate::niced;
 use crate::nonce::Nonces;
 use crate::ops::people::join;
 use crate::ops::{erase, findings, keks, rewrap, sweep};
+use crate::pace::Pace;
 use crate::pending::Pending;
 use crate::reserved::Reserved;
 use crate::roster::Bootstrap;
@@ -168,7 +169,9 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
     let keys = Keys::open(&store, (&*root.keys, &root_key), config.log_host.clone(), clock.now()).await?;
     let keys = Arc::new(keys);
     let inventory = Arc::new(Inventory::new(keys.clone()));
-    let (committer, task) = Committer::start(store.clone(), clock.clone(), keys.clone(), inventory.clone());
+    let pace = Pace::starting_at(Instant::now());
+    let means = Means { clock: clock.clone(), keys: keys.clone(), inventory: inventory.clone(), pace: pace.clone() };
+    let (committer, task) = Committer::start(store.clone(), means);
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(".".into(), PathBuf::from);
     let broker = Broker {
         inventory,
@@ -178,6 +181,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         weakening_delay: config.policies.weakening_delay(),
         kms: Kms::new(rooms),
         health: health::Health::default(),
+        pace,
         feeds: Feeds::default(),
         outbox: config.notices.outbox(),
         reserved: reserved(config),

@@ -4,9 +4,8 @@ use super::gate::{self, Applied, Change};
 use super::rare::{self, Rare};
 use super::tree::{Forest, Growth, NewLeaf};
 use super::view::View;
-use super::{BATCH, CommitError, Entry, Proposal, Signer, Upkeep, Verdict, Work, sinks};
+use super::{BATCH, CommitError, Entry, Means, Proposal, Signer, Upkeep, Verdict, Work, sinks};
 use crate::error::Refusal;
-use crate::inventory::Inventory;
 use crate::store::{
     self, Store, broker_keys, cosignatures, dead_letters, destructions, devices, event_counts, frozen_logs, nonces,
     notices, passkey_counters, subjects,
@@ -21,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) struct Batcher {
     store: Store,
     signer: Signer,
-    inventory: Arc<Inventory>,
+    means: Means,
     forest: Forest,
 }
 
@@ -29,8 +28,8 @@ pub(super) struct Batcher {
 type Judged = Result<(Applied, usize), Refusal>;
 
 impl Batcher {
-    pub(super) fn new(store: Store, signer: Signer, inventory: Arc<Inventory>) -> Self {
-        Self { store, signer, inventory, forest: Forest::default() }
+    pub(super) fn new(store: Store, signer: Signer, means: Means) -> Self {
+        Self { store, signer, means, forest: Forest::default() }
     }
 
     pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Work>) {
@@ -86,7 +85,7 @@ impl Batcher {
         let now = self.signer.clock.now();
         let mut writer = self.store.writer().await?;
         let mut transaction = begin(&mut writer).await?;
-        let mut view = View::load(&mut transaction, &self.inventory, entries).await?;
+        let mut view = View::load(&mut transaction, &self.means.inventory, entries).await?;
         let mut growth = Growth::default();
         let mut judged = Vec::with_capacity(entries.len());
         let mut told = Vec::new();
@@ -106,6 +105,7 @@ impl Batcher {
         }
         let grown = growth.flush(&mut self.forest, &mut transaction, now).await?;
         transaction.commit().await?;
+        self.means.pace.grown(grown.leaves(), Instant::now());
         Ok(judged.into_iter().map(|judged| judged.map(|(applied, place)| grown.committed(place, applied))).collect())
     }
 
@@ -132,6 +132,7 @@ impl Batcher {
         let judged = self.judge(&mut growth, entry, passed, leaf);
         let grown = growth.flush(&mut self.forest, &mut transaction, now).await?;
         transaction.commit().await?;
+        self.means.pace.grown(grown.leaves(), Instant::now());
         Ok(judged.map(|(applied, place)| grown.committed(place, applied)))
     }
 

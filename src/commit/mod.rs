@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Refusal};
 use crate::inventory::Inventory;
 use crate::keys::{KeyError, Keys, TenantKeys};
+use crate::pace::Pace;
 use crate::store::broker_keys::BrokerKey;
 use crate::store::cosignatures::Cosignature;
 use crate::store::cursors::Cursor;
@@ -240,6 +241,19 @@ enum Work {
     Upkeep(Upkeep, oneshot::Sender<Result<(), CommitError>>),
 }
 
+/// What the committer works with, beside the database.
+#[derive(Debug, Clone)]
+pub struct Means {
+    /// The only `now`.
+    pub clock: Arc<Clock>,
+    /// What signs and seals.
+    pub keys: Arc<Keys>,
+    /// What opens the documents of devices.
+    pub inventory: Arc<Inventory>,
+    /// Who is told how fast the logs grow.
+    pub pace: Arc<Pace>,
+}
+
 /// The one way to change state.
 #[derive(Debug, Clone)]
 pub struct Committer {
@@ -252,15 +266,10 @@ pub struct Committer {
 impl Committer {
     /// Starts the task that writes; it ends when every `Committer` is dropped and the queue is empty.
     #[must_use]
-    pub fn start(
-        store: Store,
-        clock: Arc<Clock>,
-        keys: Arc<Keys>,
-        inventory: Arc<Inventory>,
-    ) -> (Self, JoinHandle<()>) {
+    pub fn start(store: Store, means: Means) -> (Self, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let committer = Self { queue, clock, keys, boot: Uuid::now_v7() };
-        let batcher = Batcher::new(store, committer.signer(), inventory);
+        let committer = Self { queue, clock: means.clock.clone(), keys: means.keys.clone(), boot: Uuid::now_v7() };
+        let batcher = Batcher::new(store, committer.signer(), means);
         (committer, tokio::spawn(batcher.run(waiting)))
     }
 

@@ -221,6 +221,11 @@ pub(super) struct Grown {
 }
 
 impl Grown {
+    /// How many leaves there are.
+    pub(super) fn leaves(&self) -> usize {
+        self.leaves.len()
+    }
+
     /// The answer for the change whose leaf has this place in the batch.
     pub(super) fn committed(&self, place: usize, applied: Applied) -> Committed {
         let leaf = &self.leaves[place];

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::feeds::{Setback, Turn};
 use crate::keys::KeyError;
 use crate::ops::log::{self as events, Entry};
+use crate::pace;
 use crate::store::log::{self, Head, Leaf};
 use crate::store::{Connection, Store, StoreError};
 use audit::event::Outcome;
@@ -45,6 +46,7 @@ pub(super) struct Reader {
     pub(super) store: Store,
     pub(super) terms: Arc<Terms>,
     pub(super) limits: Limits,
+    pub(super) pace: Arc<pace::Reader>,
 }
 
 /// Whether a batch takes more.
@@ -74,14 +76,16 @@ impl Reader {
         let end = end.min(head.size).min(start.saturating_add(LOOKED_AT));
         let mut room = Room::Left;
         while room == Room::Left && batch.until < end {
+            let from = batch.until;
             room = self.take_page(batch, (&head, end)).await?;
+            self.pace.rest(batch.until - from).await;
         }
         batch.head = Some(head).filter(|head| head.size == batch.until);
         Ok(())
     }
 
     async fn take_page(&self, batch: &mut Batch, (head, end): (&Head, u64)) -> Result<Room, Error> {
-        let page = batch.until..end.min(batch.until + PAGE);
+        let page = batch.until..end.min(batch.until + self.pace.step(PAGE));
         let mut db = self.store.reader().await?;
         let leaves = log::leaves(&mut db, &batch.turn.tenant, page.start, page.end).await?;
         let prover = self.prover(&mut db, head, page).await?;

@@ -141,7 +141,8 @@ async fn prepare(broker: &Arc<Broker>, store: &Store, outlet: Outlet) -> Result<
     watch.look().await;
     broker.feeds.add(feeds.clone());
     let terms = Arc::new(terms);
-    let reader = Reader { broker: broker.clone(), store: store.clone(), terms: terms.clone(), limits: sink.limits() };
+    let (limits, pace) = (sink.limits(), broker.pace.reader());
+    let reader = Reader { broker: broker.clone(), store: store.clone(), terms: terms.clone(), limits, pace };
     Ok((Pump { broker: broker.clone(), feeds, terms, sink, reader, tests, ahead: None }, watch))
 }
 

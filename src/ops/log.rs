@@ -16,6 +16,7 @@ use audit::receipt::Receipt;
 use audit::tile::{Path, TileId, WIDTH, push_entry};
 use audit::tree::{consistency_proof, inclusion_proof, leaf_hash, tiles_for_consistency, tiles_for_inclusion};
 use std::collections::HashMap;
+use std::ops::Range;
 use uuid::Uuid;
 
 /// Most events that one page holds.
@@ -134,9 +135,9 @@ pub struct Entry {
     pub erased: Option<Uuid>,
 }
 
-/// At most [`PAGE`] events from `from` on, by readers of `store`, with their disclosures where the person was not erased.
-pub async fn events_in(keys: &Keys, store: &Store, tenant: &str, from: u64) -> Result<Vec<Entry>, Error> {
-    let leaves = log::leaves(&mut *store.reader().await?, tenant, from, from.saturating_add(PAGE)).await?;
+/// The events of this range, by readers of `store`, with their disclosures where the person was not erased.
+pub async fn events_in(keys: &Keys, store: &Store, tenant: &str, range: Range<u64>) -> Result<Vec<Entry>, Error> {
+    let leaves = log::leaves(&mut *store.reader().await?, tenant, range.start, range.end).await?;
     let mut entries = Vec::with_capacity(leaves.len());
     for leaf in leaves {
         entries.push(open(keys, store, leaf).await?);

@@ -66,6 +66,7 @@ const FORBIDDEN: [(&str, &[&str]); 38] = [
     ("niced", UPPER),
     ("nonce", UPPER),
     ("outbox", UPPER),
+    ("pace", UPPER),
     ("pending", UPPER),
     ("quorum", UPPER),
     ("reserved", UPPER),

@@ -1,5 +1,5 @@
-//! The same restores with no sink, with one that is busy with a long log, with one that hangs, and while rules read the log
-//! again: in turns, so that a noisy minute spoils all alike.
+//! The same restores with no sink, with one that keeps up, one that catches up with a long log, one that refuses and one that
+//! hangs, and while rules read the log again: in turns, so that a noisy minute spoils all alike.
 
 use super::receiver::{Manner, Receiver};
 use super::report::{Felt, Report};
@@ -24,26 +24,30 @@ const SINK: &str = "beside";
 /// Restores for `seconds` under each condition, round after round.
 pub async fn measure(scene: Scene, seconds: u64, report: &mut Report) -> Result<(), Failure> {
     let folder = scene.broker.path("");
-    let (taking, hanging) =
-        (Receiver::start(&folder, Manner::Takes).await?, Receiver::start(&folder, Manner::Hangs).await?);
+    let start = |manner| Receiver::start(&folder, manner);
+    let (taking, refusing, hanging) =
+        (start(Manner::Takes).await?, start(Manner::Refuses).await?, start(Manner::Hangs).await?);
+    let with = |receiver: &Receiver| without_findings() + &receiver.section(SINK);
     let conditions = [
-        ("no sink", without_findings()),
-        ("busy sink", without_findings() + &taking.section(SINK)),
-        ("hanging sink", without_findings() + &hanging.section(SINK)),
-        ("findings", String::new()),
+        ("no sink", without_findings(), Some(SINK)),
+        ("a sink that keeps up", with(&taking), Some(SINK)),
+        ("a sink that catches up", with(&taking), None),
+        ("a sink that refuses", with(&refusing), None),
+        ("a sink that hangs", with(&hanging), None),
+        ("findings", String::new(), None),
     ];
     scene.broker.software_tenant(TENANT).await?;
     let mut devices = backed_up(scene.broker.devices(TENANT, CLIENTS).await?, &[KIND.into()]).await?;
     let (mut scene, mut rates) = (scene, conditions.each_ref().map(|_| Vec::new()));
     for _ in 0..ROUNDS {
-        for ((_, sections), rates) in conditions.iter().zip(&mut rates) {
-            scene = scene.with(sections).await?;
+        for ((_, sections, through), rates) in conditions.iter().zip(&mut rates) {
+            scene = scene.with(sections, *through).await?;
             let (rate, again) = restores(&scene, devices, Duration::from_secs(seconds)).await?;
             devices = again;
             rates.push((rate, lag(&scene).await?));
         }
     }
-    for ((condition, _), rates) in conditions.iter().zip(rates) {
+    for ((condition, ..), rates) in conditions.iter().zip(rates) {
         report.felt(Felt::new(condition, &rates))?;
     }
     Ok(())

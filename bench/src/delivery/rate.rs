@@ -38,10 +38,10 @@ pub async fn all(scene: Scene, report: &mut Report) -> Result<Scene, Failure> {
     ];
     let mut scene = scene;
     for (receiver, section) in receivers {
-        scene = scene.with(&(without_findings() + &section)).await?;
+        scene = scene.with(&(without_findings() + &section), None).await?;
         report.delivered(delivery(&scene, receiver, Progress::Delivered).await?)?;
     }
-    scene = scene.with("").await?;
+    scene = scene.with("", None).await?;
     report.delivered(delivery(&scene, "findings", Progress::LookedAt).await?)?;
     Ok(scene)
 }

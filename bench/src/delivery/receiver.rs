@@ -7,6 +7,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustix::process::setpriority_process;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -25,12 +26,14 @@ use tokio_rustls::TlsAcceptor;
 pub enum Manner {
     /// It is read and answered at once.
     Takes,
+    /// It is read and refused for now: 503.
+    Refuses,
     /// It is read, and no answer comes.
     Hangs,
 }
 
-/// A receiver at work; ends when it is dropped. Its thread is its own: on the load's threads, answering a busy sink would be
-/// measured as the latency of restores.
+/// A receiver at work; ends when it is dropped. It stands for another machine: on the load's threads, answering a busy sink
+/// would be measured as the latency of restores, and so it would on the broker's CPUs if its thread did not stand back.
 pub struct Receiver {
     port: u16,
     folder: TempDir,
@@ -46,7 +49,12 @@ impl Receiver {
         let chain = CertificateDer::pem_file_iter(broker.join("tls.pem"))?.collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_file(broker.join("tls.key"))?;
         let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("receiver").enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("receiver")
+            .on_thread_start(stand_back)
+            .enable_all()
+            .build()?;
         let listener = runtime.spawn(TcpListener::bind("127.0.0.1:0")).await??;
         let port = listener.local_addr()?.port();
         runtime.spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), manner));
@@ -79,6 +87,13 @@ impl Drop for Receiver {
     }
 }
 
+/// On Linux this is the calling thread's alone.
+fn stand_back() {
+    if setpriority_process(None, 19).is_err() {
+        eprintln!("the receiver's thread could not be niced");
+    }
+}
+
 async fn accept(listener: TcpListener, tls: TlsAcceptor, manner: Manner) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(serve(stream, tls.clone(), manner));
@@ -95,10 +110,11 @@ async fn serve(stream: TcpStream, tls: TlsAcceptor, manner: Manner) {
 async fn answer(request: http::Request<Incoming>, manner: Manner) -> Result<Response<Empty<Bytes>>, Infallible> {
     let mut body = request.into_body();
     while let Some(Ok(_)) = body.frame().await {}
-    if manner == Manner::Hangs {
-        pending::<()>().await;
-    }
     let mut answer = Response::new(Empty::new());
-    *answer.status_mut() = StatusCode::NO_CONTENT;
+    *answer.status_mut() = match manner {
+        Manner::Takes => StatusCode::NO_CONTENT,
+        Manner::Refuses => StatusCode::SERVICE_UNAVAILABLE,
+        Manner::Hangs => pending().await,
+    };
     Ok(answer)
 }

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-/// A broker whose sinks have everything before them whenever it starts.
+/// A broker with a long log.
 pub struct Scene {
     /// Where it runs.
     pub broker: Broker,
@@ -34,10 +34,10 @@ impl Scene {
         Ok(Self { broker, events })
     }
 
-    /// Starts the broker anew with these `sections`, no other sinks, and all events before them.
-    pub async fn with(self, sections: &str) -> Result<Self, Failure> {
+    /// Starts the broker anew with these `sections`, no other sinks, and all events before them, but for the sink `through`.
+    pub async fn with(self, sections: &str, through: Option<&str>) -> Result<Self, Failure> {
         let Self { broker, events } = self;
-        let (broker, _) = broker.restart(|database| async move { prepare(&database, sections).await }).await?;
+        let (broker, _) = broker.restart(|database| async move { prepare(&database, sections, through).await }).await?;
         Ok(Self { broker, events })
     }
 
@@ -54,7 +54,7 @@ pub fn without_findings() -> String {
 }
 
 /// What `keyfold init` wrote up to its sinks, then the rates that stop nobody, then the sections.
-async fn prepare(database: &Path, sections: &str) -> Result<(), Failure> {
+async fn prepare(database: &Path, sections: &str, through: Option<&str>) -> Result<(), Failure> {
     let path = database.with_file_name("keyfold.toml");
     let config = fs::read_to_string(&path)?;
     let end = ["\n[[sinks]]", "\n[rates]"].into_iter().filter_map(|heading| config.find(heading)).min();
@@ -62,7 +62,12 @@ async fn prepare(database: &Path, sections: &str) -> Result<(), Failure> {
     let rates = "\n[rates]\ndevice_per_second = 1000000\ntenant_per_second = 1000000\n";
     fs::write(&path, format!("{begin}\n{rates}{sections}"))?;
     let mut db = SqliteConnectOptions::new().filename(database).connect().await?;
-    db.execute("DELETE FROM cursors; PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    db.execute("DELETE FROM cursors").await?;
+    if let Some(sink) = through {
+        let sql = "INSERT INTO cursors (tenant, sink, next_index) SELECT tenant, $1, size FROM log_heads";
+        sqlx::query(sql).bind(sink).execute(&mut db).await?;
+    }
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
     Ok(db.close().await?)
 }
 

@@ -84,7 +84,8 @@ impl Look {
         let store = broker.store.with_own_readers().await?;
         let deadline = Instant::now() + DEADLINE;
         while Instant::now() < deadline && seen.findings.len() < MOST_FOUND {
-            let entries = events::events_in(&broker.keys, &store, tenant, seen.next).await?;
+            let page = seen.next..seen.next.saturating_add(PAGE);
+            let entries = events::events_in(&broker.keys, &store, tenant, page).await?;
             let last = seen.next + entries.len() as u64;
             for entry in entries.iter().take_while(|entry| entry.index < self.to) {
                 let opened = opened(entry)?;

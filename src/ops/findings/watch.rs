@@ -3,11 +3,12 @@
 //! What a rule knows is rebuilt from the log after a start, and which findings were raised is read there too: nothing else
 //! is kept but the index below which nothing is raised any more, so that other thresholds do not judge the past.
 
-use super::opened;
+use super::{PAGE, opened};
 use crate::broker::Broker;
 use crate::commit::{Change, Proposal, Upkeep};
 use crate::error::Error;
 use crate::ops::log as events;
+use crate::pace::Reader;
 use crate::store::Store;
 use crate::store::cursors::{self, Cursor};
 use audit::event::Kind;
@@ -39,6 +40,7 @@ pub async fn start(broker: Arc<Broker>, stop: CancellationToken) -> Result<JoinH
 struct Watch {
     broker: Arc<Broker>,
     store: Store,
+    pace: Arc<Reader>,
     /// What was noted at the last stop.
     cursors: HashMap<String, u64>,
     logs: HashMap<String, Followed>,
@@ -50,7 +52,8 @@ impl Watch {
         let store = broker.store.with_own_readers().await?;
         let cursors = cursors::of_sink(&mut *store.reader().await?, CURSOR).await?;
         let cursors = cursors.into_iter().map(|cursor| (cursor.tenant, cursor.next)).collect();
-        Ok(Self { broker, store, cursors, logs: HashMap::new(), noted: Instant::now() })
+        let pace = broker.pace.reader();
+        Ok(Self { broker, store, pace, cursors, logs: HashMap::new(), noted: Instant::now() })
     }
 
     async fn run(mut self, stop: CancellationToken) {
@@ -81,7 +84,7 @@ impl Watch {
             let first = || Followed::new(&self.broker, log.tenant.clone(), raises_from);
             let followed = self.logs.entry(log.tenant.clone()).or_insert_with(first);
             if followed.held.is_none_or(|until| Instant::now() >= until) {
-                more |= followed.step(&self.broker, &self.store, log.size).await;
+                more |= followed.step(&self.broker, (&self.store, &self.pace), log.size).await;
             }
             lag += log.size.saturating_sub(followed.next);
         }
@@ -127,8 +130,8 @@ impl Followed {
     }
 
     /// Reads on, and raises what is due only when all of the log was read: it may be there already.
-    async fn step(&mut self, broker: &Broker, store: &Store, size: u64) -> bool {
-        let done = if self.next < size { self.read(broker, store).await } else { self.raise(broker).await };
+    async fn step(&mut self, broker: &Broker, by: (&Store, &Reader), size: u64) -> bool {
+        let done = if self.next < size { self.read(broker, by).await } else { self.raise(broker).await };
         self.held = done.as_ref().err().map(|_| Instant::now() + HELD);
         if let Err(error) = done {
             let tenant = &self.tenant;
@@ -138,8 +141,9 @@ impl Followed {
         self.next < size || !self.due.is_empty()
     }
 
-    async fn read(&mut self, broker: &Broker, store: &Store) -> Result<(), Error> {
-        for entry in events::events_in(&broker.keys, store, &self.tenant, self.next).await? {
+    async fn read(&mut self, broker: &Broker, (store, pace): (&Store, &Reader)) -> Result<(), Error> {
+        let (from, step) = (self.next, pace.step(PAGE));
+        for entry in events::events_in(&broker.keys, store, &self.tenant, from..from.saturating_add(step)).await? {
             let opened = opened(&entry)?;
             if let Some(raised) = Finding::from_event(&opened.event) {
                 self.due.retain(|due| (due.rule, due.trigger()) != (raised.rule, raised.trigger()));
@@ -148,6 +152,7 @@ impl Followed {
             self.due.extend(found.into_iter().filter(|finding| finding.trigger() >= self.raises_from));
             self.next = entry.index + 1;
         }
+        pace.rest(self.next - from).await;
         Ok(())
     }
 
