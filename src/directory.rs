@@ -129,6 +129,11 @@ pub async fn above(keys: &Keys, db: &mut Connection, user: &User) -> Result<Vec<
     Ok(above.into_iter().collect())
 }
 
+/// Whether each of these is one user of the tenant, and none is named twice.
+pub async fn are_users(db: &mut Connection, tenant: &str, ids: &[UserId]) -> Result<bool, StoreError> {
+    Ok(ids.is_empty() || users::find_all(db, tenant, ids).await?.len() == ids.len())
+}
+
 async fn these(keys: &Keys, db: &mut Connection, tenant: &str, ids: &[UserId]) -> Result<Vec<User>, Error> {
     let rows = users::find_all(db, tenant, ids).await?;
     if rows.len() != ids.len() {

@@ -48,3 +48,68 @@ impl From<TimeZone> for String {
         zone.name().to_owned()
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Stdio};
+
+    /// They change their clocks by an hour or by half of one, in spring or in autumn, around Ramadan, no longer, or never did.
+    const ZONES: [&str; 8] = [
+        "Europe/Berlin",
+        "America/New_York",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "America/Santiago",
+        "Asia/Kathmandu",
+        "Africa/Casablanca",
+        "UTC",
+    ];
+
+    /// What Python's reader of another copy of the database says.
+    fn oracle(asked: &[(&str, i64)]) -> Vec<i16> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let oracles = std::env::var_os("KEYFOLD_ORACLES");
+        let oracles = oracles.map_or_else(|| root.join("target/test-env/oracles"), PathBuf::from);
+        let mut python = Command::new(oracles.join("bin/python"));
+        let python = python.arg(root.join("tests/oracles/clocks.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut running = python.spawn().unwrap();
+        running.stdin.take().unwrap().write_all(&serde_json::to_vec(asked).unwrap()).unwrap();
+        serde_json::from_slice(&running.wait_with_output().unwrap().stdout).unwrap()
+    }
+
+    #[test]
+    fn clocks_are_where_python_has_them_on_both_sides_of_each_change() {
+        const HALF_AN_HOUR: i64 = 1_800;
+        let years = 1_577_836_800..1_767_225_600; // 2020 to 2025.
+        let mut asked = Vec::new();
+        for zone in ZONES {
+            let clocks = TimeZone::try_from(zone.to_owned()).unwrap();
+            let mut before = clocks.minutes_ahead(years.start * 1_000);
+            asked.push((zone, years.start));
+            for seconds in years.clone().step_by(usize::try_from(HALF_AN_HOUR).unwrap()) {
+                let ahead = clocks.minutes_ahead(seconds * 1_000);
+                if ahead != before {
+                    asked.extend([(zone, seconds - 1), (zone, seconds), (zone, seconds + 40 * 86_400)]);
+                    before = ahead;
+                }
+            }
+        }
+        assert!(asked.len() > 8 + 3 * 60, "{} times", asked.len());
+        let own = asked
+            .iter()
+            .map(|(zone, seconds)| TimeZone::try_from((*zone).to_owned()).unwrap().minutes_ahead(seconds * 1_000));
+        assert_eq!(own.collect::<Vec<_>>(), oracle(&asked));
+    }
+
+    #[test]
+    fn a_name_is_spelled_as_the_database_has_it_or_is_none() {
+        assert_eq!(TimeZone::try_from("europe/berlin".to_owned()).unwrap().name(), "Europe/Berlin");
+        for name in ["", "Europe/Atlantis", "UTC+1", "Etc/Unknown", "/etc/localtime", "../Europe/Berlin"] {
+            assert_eq!(TimeZone::try_from(name.to_owned()), Err(UnknownTimeZone), "{name}");
+        }
+    }
+}

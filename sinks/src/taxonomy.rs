@@ -76,7 +76,9 @@ impl Taxonomy {
             Kind::DrillCompleted => (Object::Record, Action::Read, Severity::Informational),
             Kind::UserCreated => (Object::User, Action::Create, Severity::Informational),
             Kind::UserRevoked => (Object::User, Action::Disable, Severity::Medium),
-            Kind::UserEmailChanged => (Object::User, Action::Update, Severity::Low),
+            Kind::UserEmailChanged | Kind::UserManagersChanged | Kind::UserTimeZoneChanged => {
+                (Object::User, Action::Update, Severity::Low)
+            }
             Kind::SubjectErased => (Object::User, Action::Delete, Severity::Medium),
             Kind::EnrolmentCodeCreated => (Object::EnrolmentCode, Action::Create, Severity::Informational),
             Kind::EnrolDenied => (Object::Device, Action::Enroll, Severity::Low),

@@ -17,6 +17,7 @@ mod people;
 mod policies;
 mod rewraps;
 mod sinks;
+mod users;
 
 pub use activity::{Activity, ActivityHour, ActivityQuery, Latency};
 pub use approvals::{Approvals, Decide, Decided, Demand, PolicyName};
@@ -39,6 +40,7 @@ pub use policies::{
 };
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
 pub use sinks::{AskGap, AskReplay, DeadLetter, IndexRange, Sink, TestedSink};
+pub use users::{CreateUser, SetEmail, SetManagers, SetTimeZone, User};
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -102,41 +104,6 @@ pub struct Tenant {
     pub created_at: i64,
     /// The verifier key of its log (C2SP signed-note): pin it, and hand it out with enrolment codes.
     pub vkey: String,
-}
-
-/// Asks for a new user.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateUser {
-    /// 1 to 128 of `A-Z a-z 0-9 . _ @ -`.
-    #[schema(pattern = r"^[A-Za-z0-9_@-][A-Za-z0-9._@-]{0,127}$")]
-    pub id: String,
-    /// Where the person is told of what happens to their keys.
-    #[serde(default)]
-    #[schema(format = Email, max_length = 254)]
-    pub email: Option<String>,
-}
-
-/// A user.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct User {
-    /// As the tenant names the person.
-    pub id: String,
-    /// `active` or `revoked`.
-    pub state: String,
-    /// Where the person is told of what happens to their keys.
-    pub email: Option<String>,
-    /// When it was made.
-    pub created_at: i64,
-}
-
-/// Has a user told elsewhere.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SetEmail {
-    /// Where; `null` is nowhere.
-    #[schema(format = Email, max_length = 254)]
-    pub email: Option<String>,
 }
 
 /// Asks for a one-time enrolment code.

@@ -11,6 +11,7 @@ mod policy;
 mod restore;
 mod rewrap;
 mod sink;
+mod user;
 
 use super::{Failure, block_on, output};
 use crate::api::{self, Target};
@@ -22,6 +23,7 @@ use restore::Restore;
 use rewrap::Rewrap;
 use sink::Sink;
 use std::path::PathBuf;
+use user::User;
 use uuid::Uuid;
 
 /// Administer a running broker.
@@ -149,48 +151,6 @@ enum Tenant {
 }
 
 #[derive(Debug, Subcommand)]
-enum User {
-    /// Make a user.
-    Create {
-        /// The tenant.
-        tenant: String,
-        /// Its id.
-        id: String,
-        /// Where the person is told of what happens to their keys.
-        #[arg(long)]
-        email: Option<String>,
-    },
-    /// Have a user told elsewhere, or nowhere; the address that was is told so.
-    Email {
-        /// The tenant.
-        tenant: String,
-        /// The user.
-        id: String,
-        /// The new address; without it, the user is told no more.
-        email: Option<String>,
-    },
-    /// List a tenant's users.
-    List {
-        /// The tenant.
-        tenant: String,
-    },
-    /// Erase a revoked user from the log: nobody can read any more what its events withhold about them. Prints the
-    /// reference that those events are marked with. Nothing can undo this.
-    Erase {
-        /// The tenant.
-        tenant: String,
-        /// The user.
-        id: String,
-        /// Why; goes into the log, so name nobody.
-        #[arg(long)]
-        reason: String,
-        /// Type the user again.
-        #[arg(long)]
-        confirm: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum Revoke {
     /// Everything of the tenant.
     Tenant {
@@ -302,37 +262,6 @@ fn keks(tenant: &api::Tenant) -> String {
         (false, _) => format!("{kek} and {second}"),
         (true, false) => format!("{kek} or {standby}"),
         (true, true) => kek,
-    }
-}
-
-impl User {
-    async fn run(self, client: &Client) -> Result<(), Failure> {
-        match self {
-            Self::Create { tenant, id, email } => {
-                let made: api::User = client.post(&format!("{tenant}/users"), &api::CreateUser { id, email }).await?;
-                client.show(&made, |user| user.id.clone())
-            }
-            Self::Email { tenant, id, email } => {
-                let ask = api::SetEmail { email };
-                let user: api::User = client.post(&format!("{tenant}/users/{id}/email"), &ask).await?;
-                client.show(&user, |user| user.email.clone().unwrap_or_default())
-            }
-            Self::Erase { id, confirm, .. } if confirm != id => {
-                Err(format!("`--confirm` must repeat `{id}`; nothing was erased").into())
-            }
-            Self::Erase { tenant, id, reason, .. } => {
-                let ask = api::Because { reason };
-                let done: api::Erased = client.post(&format!("{tenant}/users/{id}/erase"), &ask).await?;
-                client.show(&done, |done| done.erasure.to_string())
-            }
-            Self::List { tenant } => {
-                let row = |user: &api::User| {
-                    let email = user.email.clone().unwrap_or_default();
-                    vec![user.id.clone(), user.state.clone(), email, output::time(user.created_at)]
-                };
-                client.list(&format!("{tenant}/users"), &["USER", "STATE", "EMAIL", "CREATED"], row).await
-            }
-        }
     }
 }
 

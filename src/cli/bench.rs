@@ -6,6 +6,7 @@ use crate::broker::Broker;
 use crate::caller::{AdminCaller, Newcomer, Source};
 use crate::commit::{Change, Principal, Proposal};
 use crate::config::Config;
+use crate::directory::Particulars;
 use crate::error::Error;
 use crate::ops;
 use audit::event::{Event, Kind, Outcome};
@@ -92,7 +93,7 @@ async fn devices(broker: &Broker) -> Result<Vec<Principal>, Failure> {
     let mut devices = Vec::with_capacity(DEVICES);
     for number in 0..DEVICES {
         let user = format!("user-{number}");
-        ops::admin::create_user(broker, &admin, TENANT, (&user, None)).await?;
+        ops::users::create(broker, &admin, TENANT, (&user.parse()?, Particulars::default())).await?;
         let expiry = broker.clock.now() + 60_000;
         let code = ops::admin::create_code(broker, &admin, TENANT, (&user, expiry)).await?;
         let key = DeviceKey::generate_p256().public().clone();

@@ -20,6 +20,8 @@ pub(super) enum FieldKind {
     Text,
     /// A text, or nothing.
     Optional,
+    /// Words, with spaces or commas between them; it begins with these.
+    Words(String),
     /// A number that is not negative.
     Number,
     /// The same, or nothing.
@@ -50,6 +52,11 @@ impl Field {
     /// A text, or nothing.
     pub(super) fn optional(name: &'static str, label: &'static str) -> Self {
         Self::new(name, label, FieldKind::Optional)
+    }
+
+    /// Words, with spaces or commas between them; it begins with these.
+    pub(super) fn words(name: &'static str, label: &'static str, words: &[String]) -> Self {
+        Self::new(name, label, FieldKind::Words(words.join(" ")))
     }
 
     /// A number that is not negative.

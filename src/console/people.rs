@@ -41,15 +41,17 @@ pub(super) async fn show(api: Api, Path((tenant, user)): Path<(String, String)>)
     let lost = format!(
         "{devices_lost} devices are not served again, {records_lost} records cannot be restored, and open restores end. This cannot be undone."
     );
-    let facts = facts(found);
-    let sheet = Sheet::new(frame).facts(facts).table(devices).table(records).table(restores);
-    sheet.forms(forms(&tenant, &user, lost)).page()
+    let forms = forms(&tenant, &found, lost);
+    let sheet = Sheet::new(frame).facts(facts(found)).table(devices).table(records).table(restores);
+    sheet.forms(forms).page()
 }
 
-fn facts(user: User) -> [(&'static str, Cell); 3] {
+fn facts(user: User) -> [(&'static str, Cell); 5] {
     [
         ("State", Cell::State(user.state)),
         ("Told at", Cell::or_nothing(user.email, Cell::Text)),
+        ("Reports to", Cell::Text(user.managers.join(", "))),
+        ("Time zone", Cell::Text(user.time_zone.unwrap_or_else(|| "UTC".into()))),
         ("Added", Cell::Time(user.created_at)),
     ]
 }
@@ -62,20 +64,32 @@ fn amount(table: Option<&Table>) -> String {
     }
 }
 
-fn forms(tenant: &str, user: &str, lost: String) -> [Form; 4] {
-    let target = Field::fixed("target", json!({"kind": "user", "id": user}));
+fn forms(tenant: &str, user: &User, lost: String) -> [Form; 6] {
+    let id = &*user.id;
+    let target = Field::fixed("target", json!({"kind": "user", "id": id}));
+    let write =
+        |title, part, field| Form::plain(Act::UsersWrite, title, &At::tenant(tenant, &["users", id, part]), [field]);
     [
         Form::plain(
             Act::CodesWrite,
             "Make an enrolment code",
             &At::tenant(tenant, &["enrolment-codes"]),
-            [Field::fixed("user", json!(user))],
+            [Field::fixed("user", json!(id))],
         ),
-        Form::plain(
-            Act::UsersWrite,
+        write(
             "Change where the person is told",
-            &At::tenant(tenant, &["users", user, "email"]),
-            [Field::optional("email", "E-mail; nobody is told where it is empty")],
+            "email",
+            Field::optional("email", "E-mail; nobody is told where it is empty"),
+        ),
+        write(
+            "Change who the person reports to",
+            "managers",
+            Field::words("managers", "People directly above, as the tenant names them", &user.managers),
+        ),
+        write(
+            "Change the person's time zone",
+            "time-zone",
+            Field::optional("time_zone", "For example Europe/Berlin; UTC where it is empty"),
         ),
         Form::plain(
             Act::AccessRevoke,
@@ -87,7 +101,7 @@ fn forms(tenant: &str, user: &str, lost: String) -> [Form; 4] {
         Form::plain(
             Act::SubjectsErase,
             "Erase this person from the log",
-            &At::tenant(tenant, &["users", user, "erase"]),
+            &At::tenant(tenant, &["users", id, "erase"]),
             [],
         )
         .warning("Only after revocation. Nobody can read any more what the log withholds about them. The proofs stay."),

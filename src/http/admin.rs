@@ -1,10 +1,9 @@
-//! The admin API: tenants, users, enrolment codes, devices, records, restores, revocations.
+//! The admin API: tenants, enrolment codes, devices, records, restores, revocations.
 
 use super::request::{Admin, Body, InPath, InQuery, detached};
 use crate::api::{self, OwnedQuery, Page, PageQuery, RestoresQuery};
 use crate::broker::Broker;
 use crate::commit::Target;
-use crate::directory::{self, User};
 use crate::error::Error;
 use crate::inventory::Device;
 use crate::ops::{self, revoke::Revoked};
@@ -14,9 +13,8 @@ use crate::store::{records, tenants, wraps};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
-use notices::Address;
 use protocol::messages::Problem;
-use protocol::names::{TenantId, Text, UserId};
+use protocol::names::{TenantId, Text};
 use std::convert::identity;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -82,65 +80,6 @@ pub(super) async fn tenants(
         shown.push(shown_tenant(&broker, tenant).await?);
     }
     listed(shown, &query, |tenant| tenant.id.clone(), identity)
-}
-
-/// Makes a user.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users", tag = "admin", security(("admin" = ["users:write"])), params(("tenant" = String, Path)),
-    request_body = api::CreateUser,
-    responses((status = 201, body = api::User), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn create_user(
-    State(broker): Shared,
-    Admin(admin): Admin,
-    InPath(tenant): InPath<String>,
-    Body(ask): Body<api::CreateUser>,
-) -> Created<api::User> {
-    detached(async move {
-        let id: UserId = ask.id.parse().map_err(|_| Error::Malformed("`id` is no user id"))?;
-        let user = ops::admin::create_user(&broker, &admin, &tenant, (id.as_str(), address(ask.email)?)).await?;
-        Ok((StatusCode::CREATED, Json(shown_user(user))))
-    })
-    .await
-}
-
-pub(super) fn shown_user(user: User) -> api::User {
-    let email = user.particulars.email.map(String::from);
-    api::User { id: user.id, state: user.state.as_str().into(), email, created_at: user.created_at }
-}
-
-fn address(text: Option<String>) -> Result<Option<Address>, Error> {
-    text.map(Address::try_from).transpose().map_err(|_| Error::Malformed("`email` is no mail address"))
-}
-
-/// Has a user told elsewhere of what happens to their keys, or nowhere.
-#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users/{user}/email", tag = "admin", security(("admin" = ["users:write"])),
-    params(("tenant" = String, Path), ("user" = String, Path)), request_body = api::SetEmail,
-    responses((status = 200, body = api::User), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn set_email(
-    State(broker): Shared,
-    Admin(admin): Admin,
-    InPath((tenant, user)): InPath<(String, String)>,
-    Body(ask): Body<api::SetEmail>,
-) -> Result<Json<api::User>, Error> {
-    detached(async move {
-        let email = address(ask.email)?;
-        Ok(Json(shown_user(ops::admin::set_email(&broker, &admin, &tenant, (&user, email)).await?)))
-    })
-    .await
-}
-
-/// The tenant's users.
-#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/users", tag = "admin", security(("admin" = ["users:read"])), params(("tenant" = String, Path), PageQuery),
-    responses((status = 200, body = Page<api::User>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn users(
-    State(broker): Shared,
-    _: Admin,
-    InPath(tenant): InPath<String>,
-    InQuery(query): InQuery<PageQuery>,
-) -> Listed<api::User> {
-    ops::admin::require_tenant(&broker, &tenant).await?;
-    let (mut db, page) = (broker.store.reader().await?, (&*query.after, limit(&query)?));
-    let rows = directory::page(&broker.keys, &mut db, &tenant, page).await?;
-    listed(rows, &query, |user| user.id.clone(), shown_user)
 }
 
 /// Makes a one-time enrolment code for a user.

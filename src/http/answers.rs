@@ -60,6 +60,8 @@ const OWN: &[(&str, &[Refusal])] = {
         ("admin_revoke", &[SubjectErased, Unknown]),
         ("admin_rotate", &[KekInactive, NothingToRotate]),
         ("admin_set_email", &[UserInactive, UserChanged]),
+        ("admin_set_managers", &[UserInactive, UserChanged]),
+        ("admin_set_time_zone", &[UserInactive, UserChanged]),
         ("admin_start", &[RewrapOpen, KekMissing, KekInactive]),
         ("admin_step", &[RewrapOver, KekMissing, Unknown]),
         ("devices_enrol", &[CodeInvalid, DeviceKnown, PolicyDenied]),

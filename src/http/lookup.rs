@@ -1,7 +1,8 @@
 //! The admin API: one thing by its id, and searches.
 
-use super::admin::{Shared, shown_device, shown_record, shown_restore, shown_user};
+use super::admin::{Shared, shown_device, shown_record, shown_restore};
 use super::request::{Admin, InPath, InQuery};
+use super::users::shown_user;
 use crate::api::{self, SearchQuery};
 use crate::error::Error;
 use crate::ops::lookup::{self, Hit};

@@ -30,6 +30,7 @@ mod router;
 mod sessions;
 mod sinks;
 mod sso;
+mod users;
 mod veto;
 mod witness;
 

@@ -6,7 +6,7 @@ use super::operations::Health;
 use super::request::read;
 use super::{
     activity, acts, admin, approvals, destructions, devices, drills, erasures, exports, findings, import, keks, log,
-    lookup, operations, people, policies, records, restores, rewraps, sessions, sinks, sso, veto,
+    lookup, operations, people, policies, records, restores, rewraps, sessions, sinks, sso, users, veto,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -49,8 +49,10 @@ fn of_devices_and_people() -> OpenApiRouter<Arc<Broker>> {
 fn of_tenants() -> OpenApiRouter<Arc<Broker>> {
     OpenApiRouter::new()
         .routes(routes!(admin::create_tenant, admin::tenants))
-        .routes(routes!(admin::create_user, admin::users))
-        .routes(routes!(admin::set_email))
+        .routes(routes!(users::create_user, users::users))
+        .routes(routes!(users::set_email))
+        .routes(routes!(users::set_managers))
+        .routes(routes!(users::set_time_zone))
         .routes(routes!(erasures::erase))
         .routes(routes!(admin::create_code))
         .routes(routes!(lookup::user))

@@ -1,19 +1,16 @@
-//! What administrators make: tenants, users, enrolment codes.
+//! What administrators make: tenants, enrolment codes.
 
 use super::from_source;
 use crate::broker::Broker;
 use crate::caller::AdminCaller;
 use crate::clock::Timestamp;
 use crate::commit::{Proposal, Rare};
-use crate::directory::{self, Particulars, User};
 use crate::error::{Error, Refusal};
 use crate::inventory::Code;
-use crate::outbox::Told;
 use crate::store::Standing;
 use crate::store::broker_keys::Purpose;
 use crate::store::tenants::{self, Tenant};
 use audit::event::{Event, Kind, Outcome};
-use notices::{Address, Notice};
 use protocol::enrolment::EnrolmentCode;
 use std::sync::Arc;
 
@@ -52,45 +49,6 @@ pub async fn create_tenant(
     let change = Rare::CreateTenant(tenant.clone(), rows, sealed);
     broker.committer.commit_with_keys(proposal(id, admin, change, event), keys, subject).await?;
     Ok(tenant)
-}
-
-/// A new user, with a key of their own for what the log says about them.
-pub async fn create_user(
-    broker: &Broker,
-    admin: &AdminCaller,
-    tenant: &str,
-    (id, email): (&str, Option<Address>),
-) -> Result<User, Error> {
-    require_tenant(broker, tenant).await?;
-    let (state, created_at) = (Standing::Active, broker.clock.now());
-    let particulars = Particulars { email, ..Particulars::default() };
-    let user = User { tenant: tenant.into(), id: id.into(), state, version: 1, particulars, created_at };
-    let sealed = broker.keys.make_subject(tenant, id);
-    let subject = broker.keys.open_subject(tenant, id, &sealed)?;
-    let keys = broker.keys.of_tenant(tenant).await?;
-    let event = Event::new(Kind::UserCreated, Outcome::OK).user(id);
-    let proposal = proposal(tenant, admin, Rare::CreateUser(user.sealed(&broker.keys), sealed), event).about(id);
-    broker.committer.commit_with_keys(proposal, keys, subject).await?;
-    Ok(user)
-}
-
-/// Has a user told elsewhere, or nowhere. The address that was is told so: whoever changes it cannot do it in silence.
-pub async fn set_email(
-    broker: &Broker,
-    admin: &AdminCaller,
-    tenant: &str,
-    (id, email): (&str, Option<Address>),
-) -> Result<User, Error> {
-    let before = directory::user(&broker.keys, &mut *broker.store.reader().await?, tenant, id).await?;
-    let before = before.ok_or(Error::NotFound)?;
-    let user = before.with(Particulars { email, ..before.particulars.clone() });
-    let event = Event::new(Kind::UserEmailChanged, Outcome::OK).user(id);
-    let notice = Notice::EmailChanged { user: id.to_owned() };
-    let told = Told { tenant, user: id, emails: before.particulars.email.as_slice(), notice };
-    let told = broker.outbox.seal(&broker.keys, &told, broker.clock.now());
-    let proposal = proposal(tenant, admin, Rare::StoreUser(user.sealed(&broker.keys)), event).about(id);
-    broker.committer.commit_rare(proposal.telling(told)).await?;
-    Ok(user)
 }
 
 /// A one-time code with which one device of the user may enrol before `expires_at`. Shown once; only its hash is kept.

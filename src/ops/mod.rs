@@ -21,6 +21,7 @@ pub mod revoke;
 pub mod rewrap;
 pub mod sinks;
 pub mod sweep;
+pub mod users;
 pub mod wrap;
 
 mod circumstances;

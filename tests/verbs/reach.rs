@@ -129,6 +129,8 @@ fn body(route: &Route) -> Value {
         "admin_confirm_destruction" => json!({"records": 0}),
         "admin_step" => json!({"step": "stop"}),
         "admin_set_email" => json!({"email": "mallory@evil.example"}),
+        "admin_set_managers" => json!({"managers": []}),
+        "admin_set_time_zone" => json!({"time_zone": null}),
         "policies_propose" | "policies_activate" => json!({"digest": "A".repeat(43)}),
         "people_assign_roles" => json!({"roles": ["auditor"]}),
         _ if route.takes_body => panic!("give `{}` a body here", route.id),

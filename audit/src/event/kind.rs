@@ -87,6 +87,10 @@ kinds! {
     UserRevoked "user.revoked",
     /// A user is told of their restores at another address, or at none.
     UserEmailChanged "user.email_changed",
+    /// Others are directly above a user in the reporting line.
+    UserManagersChanged "user.managers_changed",
+    /// A user's clocks are in another time zone.
+    UserTimeZoneChanged "user.time_zone_changed",
     /// A one-time enrolment code was made.
     EnrolmentCodeCreated "enrolment.code_created",
     /// An enrolment was refused.

@@ -12,7 +12,7 @@ words! {
     TenantsWrite = "tenants:write",
     /// See users.
     UsersRead = "users:read",
-    /// Create users, and suspend or resume them.
+    /// Create users, and change what is known of them: whom policies let approve for them, and when, may depend on it.
     UsersWrite = "users:write",
     /// Make one-time codes with which users enrol devices.
     CodesWrite = "codes:write",
@@ -78,7 +78,7 @@ impl Act {
     /// Whether a person must sign the act with a passkey, each time.
     #[must_use]
     pub const fn needs_passkey(self) -> bool {
-        self.is_for_people() || matches!(self, Self::TenantsWrite | Self::AccessRevoke)
+        self.is_for_people() || matches!(self, Self::TenantsWrite | Self::UsersWrite | Self::AccessRevoke)
     }
 
     /// Whether only a person may do it, and never an API token, whatever its scopes: what decides over keys, over who

@@ -20,6 +20,7 @@ function request(form) {
     if (!field.name) continue;
     if (as === "part") path = path.replace(encodeURIComponent(`{${field.name}}`), encodeURIComponent(field.value));
     else if (as === "list") body[field.name] = [...(body[field.name] ?? []), ...(field.checked ? [field.value] : [])];
+    else if (as === "words") body[field.name] = field.value.split(/[\s,]+/).filter((word) => word !== "");
     else if (field.value !== "") body[field.name] = as === "json" ? JSON.parse(field.value) : field.value;
   }
   return { method: "POST", path, body: JSON.stringify(body) };
