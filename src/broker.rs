@@ -19,6 +19,7 @@ use crate::outbox::Outbox;
 use crate::pace::Pace;
 use crate::pending::{Joining, Pending, PendingAct};
 use crate::quorum::Quorum;
+use crate::quota::Quotas;
 use crate::reserved::Reserved;
 use crate::roster::Bootstrap;
 use crate::rulebook::Rulebook;
@@ -75,6 +76,8 @@ pub struct Broker {
     pub stopping: CancellationToken,
     /// Runs what nobody waits for, so that it delays nobody.
     pub background: Handle,
+    /// How many restores users and tenants may ask for.
+    pub quotas: Arc<Quotas>,
     /// How often anyone may ask.
     pub limits: Limits,
     /// Where requests come from.

@@ -84,6 +84,14 @@ stored_words! {
         TranscriptMismatch = "transcript_mismatch",
         /// The login that the device shows is not one of its user for this restore.
         LoginInvalid = "login_invalid",
+        /// The user has asked for as many restores as they may, or has as many that are not over.
+        QuotaSpent = "quota_spent",
+        /// The user's restores are locked until an administrator unlocks them.
+        UserLocked = "user_locked",
+        /// All restores of the tenant are frozen until an administrator thaws them.
+        RestoresFrozen = "restores_frozen",
+        /// There is no lock to take away.
+        NotLocked = "not_locked",
         /// A policy forbids it, or none permits it.
         PolicyDenied = "policy_denied",
         /// The policy changed since it was asked under.

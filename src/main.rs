@@ -32,6 +32,7 @@ mod outbox;
 mod pace;
 mod pending;
 mod quorum;
+mod quota;
 mod reserved;
 mod roster;
 mod rulebook;

@@ -14,6 +14,11 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+/// Rates and quotas that stop nobody; begins with `[rates]`.
+pub const UNLIMITED: &str = "\n[rates]\ndevice_per_second = 1000000\ntenant_per_second = 1000000\n\
+                             [[quota]]\nopen_restores = 1000000000\nrestores_per_day = 1000000000\n\
+                             tenant_restores_per_hour = 1000000000\n";
+
 /// The broker's program, and where its folders are made.
 #[derive(Debug, Clone)]
 pub struct Installation {
@@ -40,8 +45,7 @@ impl Broker {
         let folder = initialised(installation, port)?;
         let dir = folder.path().join("kf");
         let config = dir.join("keyfold.toml");
-        let rates = "\n[rates]\ndevice_per_second = 1000000\ntenant_per_second = 1000000\n";
-        fs::write(&config, fs::read_to_string(&config)? + rates + sections)?;
+        fs::write(&config, fs::read_to_string(&config)? + UNLIMITED + sections)?;
         let endpoint = Endpoint::new(port, &dir.join("ca.pem"))?;
         let server = serve(installation, &dir)?;
         let mut broker = Self { server, installation: installation.clone(), endpoint, folder };

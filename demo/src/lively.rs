@@ -28,7 +28,10 @@ pub(crate) fn demand_approvals(stage: &Stage) -> Result<(), Error> {
         @needs_approvals(\"1\")\n@own_device_counts(\"yes\")\n@notify(\"user approvers\")\n\
         permit (principal, action == Action::\"restore\", resource) when { resource.kind == \"messages\" };\n";
     stage.write("broker/policies.cedar", (DEFAULTS.concat() + MESSAGES).as_bytes())?;
-    stage.append("broker/keyfold.toml", b"\n[policies]\ndefault = \"policies.cedar\"\n")
+    // Four people who lose their phones all day long.
+    const QUOTA: &str = "[[quota]]\nrestores_per_day = 10000\ntenant_restores_per_hour = 10000\n";
+    let sections = format!("\n[policies]\ndefault = \"policies.cedar\"\n{QUOTA}");
+    stage.append("broker/keyfold.toml", sections.as_bytes())
 }
 
 /// Four people back up; now and then one loses the phone and asks for the keys on a new one. Never ends by itself.

@@ -54,7 +54,7 @@ impl Draft {
             Notice::RestoreVetoed { restore } => ended(restore, "was stopped", "It was stopped before its release."),
             Notice::RestoreExpired { restore } => ended(restore, "ran out", "Nobody acted in time."),
             Notice::RestoreReleased { restore } => released(restore),
-            Notice::RestoresFrozen { restores, minutes, limit, page } => frozen((*restores, *minutes, *limit), page),
+            Notice::RestoresFrozen { more_than, page } => frozen(*more_than, page),
             Notice::EmailChanged { user } => email_changed(user),
             Notice::UserLocked { user, failures, page } => locked(user, *failures, page),
             Notice::BreakGlassUsed { key, act, page } => break_glass(key, act, page),
@@ -147,9 +147,14 @@ fn released(restore: &Restore) -> Draft {
         )
 }
 
-fn frozen((restores, minutes, limit): (u32, u32, u32), page: &str) -> Draft {
-    Draft::new("restores are frozen", "Far more restores than usual were asked for. None is released until you decide.")
-        .fact("Asked for", format!("{restores} restores in {minutes} minutes; {limit} are let through"))
+fn frozen(more_than: Option<u32>, page: &str) -> Draft {
+    let opening = "No restore is released until an administrator lets them go on.";
+    let why = match more_than {
+        Some(limit) => format!("more than {limit} were asked for within an hour"),
+        None => "an administrator has frozen them".into(),
+    };
+    Draft::new("restores are frozen", opening)
+        .fact("Why", why)
         .advice(format!("See who asks, revoke what is not right, and let the others through here:\n  {page}"))
 }
 
@@ -161,10 +166,15 @@ fn email_changed(user: &str) -> Draft {
         .advice("If you know of it, there is nothing to do. If not, tell your security team now.")
 }
 
-fn locked(user: &str, failures: u32, page: &str) -> Draft {
-    Draft::new("a user is locked", "A user's restores are locked after too many failures. Nothing was deleted.")
+fn locked(user: &str, failures: Option<u32>, page: &str) -> Draft {
+    let opening = "None of this user's restores is released until an administrator unlocks them. Nothing was deleted.";
+    let why = match failures {
+        Some(failures) => format!("{failures} failures within a day"),
+        None => "an administrator has locked them".into(),
+    };
+    Draft::new("a user is locked", opening)
         .fact("User", quoted(user, NAME))
-        .fact("Failures", failures.to_string())
+        .fact("Why", why)
         .advice(format!("Ask the user whether it was they. An administrator unlocks them here:\n  {page}"))
 }
 

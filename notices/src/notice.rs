@@ -54,15 +54,11 @@ pub enum Notice {
         /// What was asked.
         restore: Restore,
     },
-    /// To security officers: more restores than usual, so none is released.
+    /// To administrators: none of the tenant's restores is released.
     #[serde(rename = "restores.frozen")]
     RestoresFrozen {
-        /// So many were asked for.
-        restores: u32,
-        /// Within so many minutes.
-        minutes: u32,
-        /// So many would have been usual.
-        limit: u32,
+        /// More than so many were asked for within an hour; nothing where an administrator has frozen them.
+        more_than: Option<u32>,
         /// The console's page where they can be let through again.
         page: String,
     },
@@ -72,13 +68,13 @@ pub enum Notice {
         /// Whose notices.
         user: String,
     },
-    /// To the user and to the help desk: too many failures.
+    /// To the user and to administrators: none of the user's restores is released.
     #[serde(rename = "user.locked")]
     UserLocked {
         /// Who.
         user: String,
-        /// So many failures.
-        failures: u32,
+        /// After so many failures; nothing where an administrator has locked them.
+        failures: Option<u32>,
         /// The console's page about them.
         page: String,
     },

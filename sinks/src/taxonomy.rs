@@ -60,6 +60,8 @@ impl Taxonomy {
             Kind::TenantRevoked => (Object::Tenant, Action::Deactivate, Severity::High),
             Kind::TenantSuspended => (Object::Tenant, Action::Suspend, Severity::Medium),
             Kind::TenantResumed => (Object::Tenant, Action::Resume, Severity::Informational),
+            Kind::RestoresFrozen => (Object::Tenant, Action::Suspend, Severity::High),
+            Kind::RestoresThawed => (Object::Tenant, Action::Resume, Severity::Medium),
             Kind::TenantProtectionChanged => (Object::Tenant, Action::Update, Severity::Medium),
             Kind::KekRegistered => (Object::Kek, Action::Create, Severity::Informational),
             Kind::KekImportRequested => (Object::Kek, Action::Create, Severity::Informational),
@@ -79,6 +81,8 @@ impl Taxonomy {
             Kind::UserEmailChanged | Kind::UserManagersChanged | Kind::UserTimeZoneChanged => {
                 (Object::User, Action::Update, Severity::Low)
             }
+            Kind::UserLocked => (Object::User, Action::Suspend, Severity::High),
+            Kind::UserUnlocked => (Object::User, Action::Resume, Severity::Medium),
             Kind::SubjectErased => (Object::User, Action::Delete, Severity::Medium),
             Kind::EnrolmentCodeCreated => (Object::EnrolmentCode, Action::Create, Severity::Informational),
             Kind::EnrolDenied => (Object::Device, Action::Enroll, Severity::Low),

@@ -12,6 +12,7 @@ mod exports;
 mod findings;
 mod import;
 mod keks;
+mod locks;
 mod lookup;
 mod people;
 mod policies;
@@ -29,6 +30,7 @@ pub use exports::{AskExport, Export, Place};
 pub use findings::{DryRun, DryRunQuery, Finding, SeenByRule};
 pub use import::{AskImportParameters, ImportKek};
 pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protect, RegisterKek, RotateKek};
+pub use locks::{AskLock, Lock, LocksQuery};
 pub use lookup::{Hit, Hits, OwnedQuery, RestoresQuery, SearchQuery};
 pub use people::{
     Act, Admin, Admins, Appoint, Assign, BackChannelLogout, BeginAct, BeginSignOn, Ceremony, CreateToken, Invited,
@@ -228,7 +230,7 @@ pub struct Because {
     pub reason: String,
 }
 
-/// A log takes events again.
+/// What stood still goes on: a log, or restores.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Thawed {
     /// Of the event that says so.

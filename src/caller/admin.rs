@@ -74,7 +74,7 @@ impl AdminCaller {
     /// what concerns the whole installation.
     pub fn check(&self, act: Act, tenant: Option<&str>) -> Result<(), Error> {
         let (reaches, may) = match &self.hand {
-            Hand::Configured => (true, !act.is_for_people() || only_destroys(act)),
+            Hand::Configured => (true, !act.is_for_people() || leaves_to_operators(act)),
             Hand::Token(token) => (token.reaches(tenant), token.acts.contains(&act) && !act.is_for_people()),
             Hand::Person(person) => (person.admin.reaches(tenant), may(&person.admin.roles, act)),
         };
@@ -109,8 +109,8 @@ impl AdminCaller {
 
 /// What is for people, but releases nothing and appoints nobody: the token of the configuration file may do it, for its
 /// holder could as well delete the database.
-fn only_destroys(act: Act) -> bool {
-    matches!(act, Act::KeksDestroy | Act::LogThaw | Act::SubjectsErase)
+fn leaves_to_operators(act: Act) -> bool {
+    matches!(act, Act::KeksDestroy | Act::RestoresUnlock | Act::LogThaw | Act::SubjectsErase)
 }
 
 /// Finds out who asks; too many failures from one address are answered as such.

@@ -169,8 +169,14 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
     let keys = Keys::open(&store, (&*root.keys, &root_key), config.log_host.clone(), clock.now()).await?;
     let keys = Arc::new(keys);
     let inventory = Arc::new(Inventory::new(keys.clone()));
-    let pace = Pace::starting_at(Instant::now());
-    let means = Means { clock: clock.clone(), keys: keys.clone(), inventory: inventory.clone(), pace: pace.clone() };
+    let (pace, quotas) = (Pace::starting_at(Instant::now()), Arc::new(config.quotas()));
+    let means = Means {
+        clock: clock.clone(),
+        keys: keys.clone(),
+        inventory: inventory.clone(),
+        pace: pace.clone(),
+        quotas: quotas.clone(),
+    };
     let (committer, task) = Committer::start(store.clone(), means);
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(".".into(), PathBuf::from);
     let broker = Broker {
@@ -191,6 +197,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         background,
         limits: Limits::new(config.rates),
         countries: config.countries()?,
+        quotas,
         disk: Disk::new(&folder, config.database.min_free_mib.saturating_mul(1024 * 1024)),
         admins: Administrators::new(config.admin_tokens()?)?,
         sessions: Sessions::default(),

@@ -7,15 +7,16 @@ use super::view::View;
 use super::{BATCH, CommitError, Entry, Means, Proposal, Signer, Upkeep, Verdict, Work, sinks};
 use crate::error::Refusal;
 use crate::store::{
-    self, Store, broker_keys, cosignatures, dead_letters, destructions, devices, event_counts, frozen_logs, nonces,
-    notices, passkey_counters, subjects,
+    self, Store, broker_keys, budgets, cosignatures, dead_letters, destructions, devices, event_counts, frozen_logs,
+    locks, nonces, notices, passkey_counters, subjects,
 };
-use audit::event::{Exposure, Kind, Outcome};
+use audit::event::{Event, Exposure, Kind, Outcome};
+use audit::leaf::SignedEvent;
 use metrics::{counter, histogram};
 use sqlx::{Any, Connection, Transaction};
-use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 pub(super) struct Batcher {
     store: Store,
@@ -85,7 +86,7 @@ impl Batcher {
         let now = self.signer.clock.now();
         let mut writer = self.store.writer().await?;
         let mut transaction = begin(&mut writer).await?;
-        let mut view = View::load(&mut transaction, &self.means.inventory, entries).await?;
+        let mut view = View::load(&mut transaction, &self.means, entries).await?;
         let mut growth = Growth::default();
         let mut judged = Vec::with_capacity(entries.len());
         let mut told = Vec::new();
@@ -98,6 +99,9 @@ impl Batcher {
             let refused_as = refused_as(&entry.proposal, &view);
             let leaf = self.signer.leaf_of(entry, passed.as_ref().err().copied(), refused_as);
             judged.push(self.judge(&mut growth, entry, passed, leaf));
+            for event in view.taken.take_follows() {
+                growth.append(&mut self.forest, &entry.keys, self.signer.following(entry, &event));
+            }
         }
         view.flush(&mut transaction).await?;
         if !told.is_empty() {
@@ -170,6 +174,15 @@ impl Batcher {
             }
             Upkeep::KeepDeadLetter(letter) => dead_letters::insert(&mut writer, &letter).await?,
             Upkeep::RemoveDeadLetter(letter) => dead_letters::remove(&mut writer, &letter).await?,
+            Upkeep::TellLock(holder, told) => {
+                let mut transaction = begin(&mut writer).await?;
+                locks::set_told(&mut transaction, &holder).await?;
+                if !told.is_empty() {
+                    notices::insert_all(&mut transaction, &told).await?;
+                }
+                transaction.commit().await?;
+            }
+            Upkeep::ForgetBudgets(before) => budgets::forget_whole(&mut writer, before).await?,
             Upkeep::RemoveNotice(id) => drop(notices::remove(&mut writer, id).await?),
             Upkeep::PostponeNotice { id, not_before } => notices::postpone(&mut writer, id, not_before).await?,
             Upkeep::StoreCosignatures(rows) => cosignatures::set(&mut writer, &rows).await?,
@@ -258,16 +271,31 @@ impl Signer {
             };
             (entry.signed, entry.sealed) = self.sign(&entry.keys, &event, &entry.subject);
         }
-        Some(NewLeaf {
-            tenant: entry.proposal.tenant.clone(),
-            kind: entry.signed.kind,
-            hash: entry.signed.hash(),
-            text: std::mem::take(&mut entry.signed.leaf),
-            subject: entry.proposal.subject.clone(),
-            jti: entry.signed.jti,
-            correlation: entry.proposal.event.correlation,
-            disclosures: std::mem::take(&mut entry.sealed),
-        })
+        let signed = (&mut entry.signed, std::mem::take(&mut entry.sealed));
+        Some(new_leaf(&entry.proposal, entry.proposal.event.correlation, signed))
+    }
+
+    /// The leaf for what has happened because of the entry.
+    fn following<C>(&self, entry: &Entry<C>, event: &Event) -> NewLeaf {
+        let (mut signed, sealed) = self.sign(&entry.keys, event, &entry.subject);
+        new_leaf(&entry.proposal, event.correlation, (&mut signed, sealed))
+    }
+}
+
+fn new_leaf<C>(
+    proposal: &Proposal<C>,
+    correlation: Option<Uuid>,
+    (signed, disclosures): (&mut SignedEvent, Vec<u8>),
+) -> NewLeaf {
+    NewLeaf {
+        tenant: proposal.tenant.clone(),
+        kind: signed.kind,
+        hash: signed.hash(),
+        text: std::mem::take(&mut signed.leaf),
+        subject: proposal.subject.clone(),
+        jti: signed.jti,
+        correlation,
+        disclosures,
     }
 }
 

@@ -12,10 +12,13 @@ use crate::inventory::Device;
 use crate::store::Standing;
 use crate::store::devices::Membership;
 use crate::store::keks::KekState;
+use crate::store::locks::Holder;
 use crate::store::nonces::SpentNonce;
 use crate::store::records::Record;
 use crate::store::restores::{Restore, RestoreState};
 use crate::store::wraps::Wrap;
+use audit::event::Kind;
+use protocol::approval::Decision;
 use uuid::Uuid;
 
 /// A frequent change of state.
@@ -106,7 +109,26 @@ pub(super) fn pass(
     if let (Err(refusal), Change::FinishRelease(release, _)) = (&passed, &proposal.change) {
         land_refused(view, release, *refusal, now);
     }
+    if let Some(user) = failed(proposal, view, passed.as_ref().err()) {
+        view.taken.fail(&user, now);
+    }
     passed
+}
+
+/// Whose failure it is: who asks for what they may not have, whose restore is stopped, or who tries to guess.
+fn failed(proposal: &Proposal<Change>, view: &View, refusal: Option<&Refusal>) -> Option<Holder> {
+    let of = |restore: &Uuid| view.restores.get(restore).map(Restore::holder);
+    match (&proposal.change, refusal) {
+        (_, Some(Refusal::PolicyDenied | Refusal::RecordUnknown | Refusal::LoginInvalid))
+            if proposal.event.kind == Kind::RestoreRequested =>
+        {
+            Some(Holder::user(&proposal.tenant, &proposal.subject))
+        }
+        (Change::Decide(decide), Some(Refusal::MatchCodeWrong)) => of(&decide.approval.restore),
+        (Change::Decide(decide), None) if decide.approval.decision == Decision::Reject => of(&decide.approval.restore),
+        (Change::Veto(restore), None) => of(restore),
+        _ => None,
+    }
 }
 
 fn check_principal(view: &View, tenant: &str, principal: &Principal) -> Result<(), Refusal> {
@@ -144,7 +166,7 @@ fn apply(
             store_record(view, record, std::mem::take(wraps))?;
         }
         Change::Rewrap(rewrap) => wraps::swap(view, tenant, rewrap)?,
-        Change::OpenRestore(restore, login) => open(view, restore, *login)?,
+        Change::OpenRestore(restore, login) => open(view, restore, *login, now)?,
         Change::BeginRelease(release) => return begin(view, tenant, principal, release, now),
         Change::FinishRelease(release, answer) => {
             return finish(view, tenant, principal, release, (std::mem::take(answer), leaf_index, now));
@@ -164,10 +186,14 @@ fn apply(
     Ok(Applied::Done)
 }
 
-fn open(view: &mut View, restore: &Restore, login: Option<SpentNonce>) -> Result<(), Refusal> {
+fn open(view: &mut View, restore: &Restore, login: Option<SpentNonce>, now: Timestamp) -> Result<(), Refusal> {
+    let user = restore.holder();
+    let (_, membership) = view.devices.get(&restore.device).ok_or(Refusal::DeviceInactive)?;
+    view.taken.check_unlocked(&user, membership)?;
     if let Some(login) = login {
         view.spend(login).map_err(|_| Refusal::LoginInvalid)?;
     }
+    view.taken.ask(&user, now)?;
     view.insert_restore(restore.clone());
     Ok(())
 }

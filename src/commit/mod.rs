@@ -9,6 +9,7 @@ mod gate;
 mod keks;
 mod people;
 mod policies;
+mod quotas;
 mod rare;
 mod release;
 mod rewraps;
@@ -33,12 +34,14 @@ use crate::error::{Error, Refusal};
 use crate::inventory::Inventory;
 use crate::keys::{KeyError, Keys, TenantKeys};
 use crate::pace::Pace;
+use crate::quota::Quotas;
 use crate::store::broker_keys::BrokerKey;
 use crate::store::cosignatures::Cosignature;
 use crate::store::cursors::Cursor;
 use crate::store::dead_letters::DeadLetter;
 use crate::store::devices;
 use crate::store::frozen_logs::FrozenLog;
+use crate::store::locks::Holder;
 use crate::store::nonces::SpentNonce;
 use crate::store::notices::SealedNotice;
 use crate::store::replays::Replay;
@@ -175,6 +178,10 @@ pub enum Upkeep {
     KeepDeadLetter(DeadLetter),
     /// A receiver has taken an event that it had refused.
     RemoveDeadLetter(DeadLetter),
+    /// People are told of a lock that no administrator made.
+    TellLock(Holder, Vec<SealedNotice>),
+    /// Forgets what was taken of quotas that were whole again before this time.
+    ForgetBudgets(i64),
     /// A notice was sent.
     RemoveNotice(Uuid),
     /// A notice waits for another try.
@@ -252,6 +259,8 @@ pub struct Means {
     pub inventory: Arc<Inventory>,
     /// Who is told how fast the logs grow.
     pub pace: Arc<Pace>,
+    /// How many restores users and tenants may ask for.
+    pub quotas: Arc<Quotas>,
 }
 
 /// The one way to change state.

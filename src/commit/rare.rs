@@ -2,7 +2,7 @@
 
 use super::gate::Applied;
 use super::keks as kek_life;
-use super::{KekStep, PolicyStep, Proposal, SinkStep, people, policies, rewraps as rewrap_steps, sinks};
+use super::{KekStep, PolicyStep, Proposal, SinkStep, people, policies, quotas, rewraps as rewrap_steps, sinks};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::store::admins;
@@ -12,6 +12,7 @@ use crate::store::devices;
 use crate::store::enrolment_codes;
 use crate::store::frozen_logs;
 use crate::store::keks::{self, Kek};
+use crate::store::locks::{Holder, Lock};
 use crate::store::nonces;
 use crate::store::notices;
 use crate::store::restores::{self, Owner};
@@ -83,6 +84,10 @@ pub enum Rare {
     StepPolicy(Box<PolicyStep>),
     /// A step of this sink, by name.
     StepSink(String, SinkStep),
+    /// A user's restores, or all of the tenant's, are locked.
+    Lock(Lock),
+    /// They go on, and the quota is whole again.
+    Unlock(Holder),
     /// The log takes events again, although a witness knows another history of it.
     Thaw,
     /// Nothing here: the event tells what an auditor is to be shown.
@@ -115,6 +120,8 @@ impl Rare {
             | Self::RevokeToken(_)
             | Self::StepPolicy(_)
             | Self::StepSink(..)
+            | Self::Lock(_)
+            | Self::Unlock(_)
             | Self::Thaw
             | Self::Export
             | Self::Note => false,
@@ -149,6 +156,8 @@ impl Rare {
             | Self::CompleteRewrap(_)
             | Self::StoreToken(_)
             | Self::StepPolicy(_)
+            | Self::Lock(_)
+            | Self::Unlock(_)
             | Self::Note => false,
         }
     }
@@ -222,6 +231,8 @@ pub(super) async fn pass(proposal: &Proposal<Rare>, db: &mut Connection, now: Ti
         Rare::RevokeToken(id) => people::revoke_token(db, tenant, *id).await,
         Rare::StepPolicy(step) => policies::step(db, tenant, step).await,
         Rare::StepSink(sink, step) => sinks::step(db, (tenant, sink), step).await,
+        Rare::Lock(lock) => quotas::lock(db, lock).await,
+        Rare::Unlock(holder) => quotas::unlock(db, holder).await,
         Rare::Thaw => thaw(db, tenant).await,
         Rare::Export | Rare::Note => Ok(Ok(Applied::Done)),
     }

@@ -82,8 +82,9 @@ fn check_release(view: &View, restore: &Restore, release: &ReleaseRequest, now: 
     if now >= restore.expires_at {
         return Err(Refusal::RestoreOver);
     }
-    let in_force = view.devices.get(&restore.device).map(|(_, membership)| membership.policy);
-    if in_force != Some(release.policy) {
+    let (_, membership) = view.devices.get(&restore.device).ok_or(Refusal::DeviceInactive)?;
+    view.taken.check_unlocked(&restore.holder(), membership)?;
+    if membership.policy != release.policy {
         return Err(Refusal::PolicyChanged);
     }
     release.keks.iter().try_for_each(|kek| check_kek(view, &restore.tenant, *kek))
@@ -137,9 +138,10 @@ pub(super) fn land(view: &mut View, (id, flight): (Uuid, Uuid), next: RestoreSta
 }
 
 /// What becomes of a restore whose release was refused at its end: the refusal is the outcome of the intent. Where only an
-/// approval is gone, others may still approve; else nothing may be left that could be released later.
+/// approval is gone, others may still approve, and a lock may be lifted; else nothing may be left that could be released
+/// later.
 pub(super) fn land_refused(view: &mut View, release: &ReleaseRequest, refusal: Refusal, now: Timestamp) {
-    let waits = refusal == Refusal::RestorePending;
+    let waits = matches!(refusal, Refusal::RestorePending | Refusal::UserLocked | Refusal::RestoresFrozen);
     let next = if waits { RestoreState::Pending } else { RestoreState::Failed };
     land(view, (release.restore, release.flight), next, now);
 }

@@ -1,16 +1,19 @@
 //! What one transaction has loaded for its batch, and what it will write: set by set, not row by row.
 
-use super::{Entry, gate::Change};
+use super::quotas::Taken;
+use super::{Entry, Means, gate::Change};
 use crate::error::Refusal;
-use crate::inventory::{Device, Inventory};
+use crate::inventory::Device;
 use crate::store::approvals::{self, Approval, Approver};
 use crate::store::devices::Membership;
+use crate::store::locks::Holder;
 use crate::store::nonces::{self, SpentNonce};
 use crate::store::records::{self, Line, Record};
 use crate::store::restores::{self, Restore};
 use crate::store::tenants::{self, Tenant};
 use crate::store::wraps::{self, Wrap};
 use crate::store::{Connection, StoreError, admins, keks};
+use audit::event::Kind;
 use protocol::approval::Decision;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
@@ -35,6 +38,7 @@ pub(super) struct View {
     pub(super) admin_versions: HashMap<Uuid, u64>,
     /// Who has approved what: restore and approver.
     pub(super) approved: HashSet<(Uuid, Uuid)>,
+    pub(super) taken: Taken,
     new_approvals: BTreeMap<(Uuid, Uuid), Approval>,
     new_restores: BTreeSet<Uuid>,
     unspent: HashSet<[u8; 16]>,
@@ -53,6 +57,9 @@ struct Wanted {
     admins: BTreeSet<Uuid>,
     /// Restores on which somebody decides.
     decided: BTreeSet<Uuid>,
+    vetoed: BTreeSet<Uuid>,
+    /// Whose quotas are looked at.
+    users: BTreeSet<Holder>,
     nonces: BTreeMap<[u8; 16], i64>,
 }
 
@@ -60,20 +67,24 @@ impl View {
     /// Reads all that these entries' gates look at.
     pub(super) async fn load(
         db: &mut Connection,
-        inventory: &Inventory,
+        means: &Means,
         entries: &[Entry<Change>],
     ) -> Result<Self, StoreError> {
-        let wanted = Wanted::by(entries);
+        let mut wanted = Wanted::by(entries);
         let mut view = Self::default();
         if let Some(ids) = some(&wanted.devices) {
-            view.devices = by(inventory.find_all(db, &ids).await?, |(device, _)| device.id);
+            view.devices = by(means.inventory.find_all(db, &ids).await?, |(device, _)| device.id);
         }
         if let Some(ids) = some(&wanted.keks) {
             view.keks = by(keks::find_all(db, &ids).await?, |kek| kek.id);
         }
         if let Some(ids) = some(&wanted.restores) {
             view.restores = by(restores::find_all(db, &ids).await?, |restore| restore.id);
+            wanted.users.extend(
+                wanted.decided.iter().chain(&wanted.vetoed).filter_map(|id| Some(view.restores.get(id)?.holder())),
+            );
         }
+        view.taken = Taken::load(db, &means.quotas, &wanted.users).await?;
         if let Some(lines) = some(&wanted.lines) {
             view.newest = records::newest_generations(db, &lines).await?.into_iter().collect();
         }
@@ -123,6 +134,7 @@ impl View {
 
     /// Writes what changed.
     pub(super) async fn flush(mut self, db: &mut Connection) -> Result<(), StoreError> {
+        std::mem::take(&mut self.taken).flush(db).await?;
         if !self.new_records.is_empty() {
             records::insert_all(db, &self.new_records).await?;
         }
@@ -173,6 +185,9 @@ impl Wanted {
             if let Some(principal) = &proposal.principal {
                 wanted.devices.insert(principal.device);
             }
+            if proposal.event.kind == Kind::RestoreRequested {
+                wanted.users.insert(Holder::user(&proposal.tenant, &proposal.subject));
+            }
             wanted.add(&proposal.tenant, &proposal.change);
         }
         wanted
@@ -207,8 +222,10 @@ impl Wanted {
                     Approver::Device(id) => self.devices.insert(id),
                 };
             }
-            Change::Refuse(..) | Change::Remark | Change::AbortRelease { .. } | Change::Veto(_) | Change::Expire(_) => {
+            Change::Veto(restore) => {
+                self.vetoed.insert(*restore);
             }
+            Change::Refuse(..) | Change::Remark | Change::AbortRelease { .. } | Change::Expire(_) => {}
         }
     }
 }

@@ -9,6 +9,7 @@ mod findings;
 pub mod notices;
 mod policies;
 mod provider;
+mod quota;
 pub mod sink;
 pub mod sso;
 mod witness;
@@ -137,6 +138,9 @@ pub struct Config {
     /// Which findings are raised from the log.
     #[serde(default)]
     pub findings: Findings,
+    /// How many restores users and tenants may ask for.
+    #[serde(default)]
+    pub quota: Vec<quota::Quota>,
     /// How often devices and tenants may ask.
     #[serde(default)]
     pub rates: Rates,
@@ -267,6 +271,7 @@ impl Config {
         }
         self.notices.check()?;
         self.check_issuers()?;
+        self.check_quotas()?;
         self.check_witnesses()
     }
 

@@ -26,6 +26,8 @@ pub(super) enum Section {
     Overview,
     /// A tenant's restores.
     Restores,
+    /// What keeps restores back.
+    Locks,
     /// A tenant's users.
     People,
     /// A tenant's devices.
@@ -111,9 +113,10 @@ impl Frame {
 const INSTALLATION: &str = "installation";
 
 /// The pages of a tenant, in the order of the navigation, and what one needs to see each.
-const TENANT_PAGES: [(Section, &str, &str, Act); 12] = [
+const TENANT_PAGES: [(Section, &str, &str, Act); 13] = [
     (Section::Overview, "", "Overview", Act::TenantsRead),
     (Section::Restores, "/restores", "Restores", Act::RestoresRead),
+    (Section::Locks, "/locks", "Locks", Act::RestoresRead),
     (Section::People, "/people", "People", Act::UsersRead),
     (Section::Devices, "/devices", "Devices", Act::DevicesRead),
     (Section::Records, "/records", "Records", Act::RecordsRead),

@@ -23,6 +23,7 @@ mod frame;
 mod headers;
 mod keks;
 mod list;
+mod locks;
 mod overview;
 mod people;
 mod policies;
@@ -56,6 +57,8 @@ pub fn router(api: Router) -> Router {
         .route("/tenants/{tenant}", get(overview::show))
         .route("/tenants/{tenant}/restores", get(restores::list))
         .route("/tenants/{tenant}/restores.csv", get(restores::csv))
+        .route("/tenants/{tenant}/locks", get(locks::list))
+        .route("/tenants/{tenant}/locks.csv", get(locks::csv))
         .route("/tenants/{tenant}/devices", get(devices::list))
         .route("/tenants/{tenant}/devices.csv", get(devices::csv))
         .route("/tenants/{tenant}/records", get(records::list))

@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use super::sheet::Sheet;
 use super::table::Table;
 use crate::api::{
-    Activity, ActivityHour, FrozenLog, Hit, Hits, Kek, LogStanding, Page, Restore, Sink, Tenant, Witnessed,
+    Activity, ActivityHour, FrozenLog, Hit, Hits, Kek, Lock, LogStanding, Page, Restore, Sink, Tenant, Witnessed,
 };
 use axum::extract::Path;
 use policies::admin::Act;
@@ -29,8 +29,9 @@ pub(super) async fn show(api: Api, Path(tenant): Path<String>) -> Answer {
     let sinks = Table::first::<Sink>(&api, at("sinks"), ("Sinks", &frame.base)).await?;
     let witnesses = log.as_ref().map(|log| Table::of("Witnesses", &log.witnesses, &frame.base));
     let charts = charts(&activity.hours);
+    let locks = Table::first::<Lock>(&api, at("locks"), ("Locks", &frame.base)).await?;
     let sheet = log.iter().fold(Sheet::new(frame), |sheet, log| standing(sheet, &tenant, log));
-    let sheet = sheet.table(waiting).charts(charts);
+    let sheet = sheet.table(waiting).table(locks.filter(|locks| !locks.rows.is_empty())).charts(charts);
     let sheet = log.iter().fold(sheet, |sheet, _| sheet.stream(At::tenant(&tenant, &["stream"]).path().to_owned()));
     sheet.table(keks).table(sinks).table(witnesses).page()
 }

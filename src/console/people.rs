@@ -6,6 +6,7 @@ use super::csv::{self, Row};
 use super::form::{Field, Form};
 use super::frame::{Answer, Frame, Section};
 use super::list::Here;
+use super::locks;
 use super::sheet::Sheet;
 use super::table::Table;
 use crate::api::{Device, Page, Record, Restore, User};
@@ -41,8 +42,10 @@ pub(super) async fn show(api: Api, Path((tenant, user)): Path<(String, String)>)
     let lost = format!(
         "{devices_lost} devices are not served again, {records_lost} records cannot be restored, and open restores end. This cannot be undone."
     );
+    let locks = locks::of(&api, &tenant, &user).await?;
     let forms = forms(&tenant, &found, lost);
-    let sheet = Sheet::new(frame).facts(facts(found)).table(devices).table(records).table(restores);
+    let sheet = Sheet::new(frame).facts(facts(found)).note(locks::note(&locks));
+    let sheet = sheet.table(devices).table(records).table(restores).form(locks::turn(&tenant, &user, &locks));
     sheet.forms(forms).page()
 }
 

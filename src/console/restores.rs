@@ -10,6 +10,7 @@ use super::filter::Filter;
 use super::form::{Field, Form};
 use super::frame::{Answer, Frame, Section};
 use super::list::Here;
+use super::locks;
 use super::sheet::Sheet;
 use super::table::Table;
 use crate::api::{Approvals, Device, Events, Page, Restore};
@@ -64,10 +65,11 @@ pub(super) async fn show(api: Api, Path((tenant, restore)): Path<(String, String
         approvals.iter().map(|approvals| ("Last login, as proven", Cell::or_nothing(approvals.login_at, Cell::Time))),
     );
     let base = frame.base.clone();
-    let sheet = Sheet::new(frame).facts(facts);
+    let open = matches!(found.state.as_str(), "pending" | "approved" | "releasing");
+    let locks = if open { locks::of(&api, &tenant, &found.user).await? } else { Vec::new() };
+    let sheet = Sheet::new(frame).facts(facts).note(locks::note(&locks));
     let sheet = approvals.iter().fold(sheet, |sheet, approvals| decisions::on(sheet, &tenant, approvals, &base));
     let sheet = sheet.table(timeline);
-    let open = matches!(found.state.as_str(), "pending" | "approved" | "releasing");
     sheet.forms(open.then(|| revoke(&tenant, &found))).page()
 }
 

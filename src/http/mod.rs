@@ -16,6 +16,7 @@ mod idle;
 mod import;
 mod keks;
 mod listener;
+mod locks;
 mod log;
 mod lookup;
 mod operations;

@@ -124,6 +124,14 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::MatchCodesSpent => (StatusCode::FORBIDDEN, "Too many wrong match codes; people have to approve"),
         Refusal::RestoreNotReleased => (StatusCode::CONFLICT, "Nothing was released that could be acknowledged"),
         Refusal::TranscriptMismatch => (StatusCode::CONFLICT, "The transcript is not this restore's"),
+        Refusal::QuotaSpent => (StatusCode::TOO_MANY_REQUESTS, "The user has asked for too many restores"),
+        Refusal::UserLocked => {
+            (StatusCode::FORBIDDEN, "The user's restores are locked; an administrator can unlock them")
+        }
+        Refusal::RestoresFrozen => {
+            (StatusCode::FORBIDDEN, "The tenant's restores are frozen; an administrator can let them go on")
+        }
+        Refusal::NotLocked => (StatusCode::CONFLICT, "Nothing is locked there"),
         Refusal::PolicyDenied => (StatusCode::FORBIDDEN, "The policy does not allow it"),
         Refusal::PolicyChanged => (StatusCode::CONFLICT, "The policy has changed; open a new restore"),
         Refusal::PolicyUnsound => {

@@ -5,8 +5,8 @@ use super::authorisation::{Routes, authorise};
 use super::operations::Health;
 use super::request::read;
 use super::{
-    activity, acts, admin, approvals, destructions, devices, drills, erasures, exports, findings, import, keks, log,
-    lookup, operations, people, policies, records, restores, rewraps, sessions, sinks, sso, users, veto,
+    activity, acts, admin, approvals, destructions, devices, drills, erasures, exports, findings, import, keks, locks,
+    log, lookup, operations, people, policies, records, restores, rewraps, sessions, sinks, sso, users, veto,
 };
 use crate::broker::Broker;
 use crate::error::Error;
@@ -62,6 +62,8 @@ fn of_tenants() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(lookup::record))
         .routes(routes!(admin::restores))
         .routes(routes!(lookup::restore))
+        .routes(routes!(locks::lock, locks::list))
+        .routes(routes!(locks::unlock))
         .routes(routes!(approvals::approvals))
         .routes(routes!(approvals::decide))
         .routes(routes!(lookup::search))

@@ -40,7 +40,10 @@ pub async fn enrol(broker: &Broker, newcomer: &Newcomer, ask: Enrol) -> Result<E
     let mut device = Device { by_help_desk: code.by_help_desk, ..device(newcomer, &ask, &user, now) };
     let (protection, unattested_days) = (tenant.protection, tenant.unattested_days);
     let policy = tenant.policy;
-    let membership = Membership { user: user.state, tenant: tenant.state, protection, unattested_days, policy };
+    // A lock keeps back what is released; the device may still store records.
+    let (locked, frozen) = (false, false);
+    let (user, tenant) = (user.state, tenant.state);
+    let membership = Membership { user, tenant, protection, unattested_days, policy, locked, frozen };
     let circumstances = Circumstances::of(broker, &newcomer.source);
     let asking = Asking { device: &device, membership: &membership, account: &account, circumstances: &circumstances };
     let decision = standing::decide(now, &rules, asking, (Action::Enrol, &[]));

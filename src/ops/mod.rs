@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod findings;
 pub mod import;
 pub mod keks;
+pub mod locks;
 pub mod log;
 pub mod lookup;
 pub mod people;

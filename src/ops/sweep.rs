@@ -5,8 +5,8 @@ use crate::clock::{Timestamp, hour_of};
 use crate::commit::{Change, CommitError, Proposal, Upkeep};
 use crate::error::{Error, Refusal};
 use crate::nonce::LIFETIME;
-use crate::ops::policies;
 use crate::ops::restore::told;
+use crate::ops::{locks, policies};
 use crate::store::broker_keys::Purpose;
 use crate::store::log;
 use crate::store::restores::{self, Restore, RestoreState};
@@ -38,6 +38,8 @@ pub async fn sweep(broker: &Broker) -> Result<(), Error> {
         }
     }
     policies::take_due(broker).await?;
+    locks::tell(broker).await?;
+    broker.committer.upkeep(Upkeep::ForgetBudgets(now)).await?;
     forget_nonces(broker).await?;
     broker.committer.upkeep(Upkeep::ForgetCounts(hour_of(now) - COUNTS_KEPT)).await?;
     broker.limits.forget_idle();

@@ -36,6 +36,10 @@ pub struct Membership {
     pub unattested_days: Option<u32>,
     /// The version of the tenant's policies that is in force; `None`: the defaults.
     pub policy: Option<u64>,
+    /// Whether the user's restores are stopped.
+    pub locked: bool,
+    /// Whether all of the tenant's are.
+    pub frozen: bool,
 }
 
 const COLUMNS: &str = "id, tenant, user_id, thumbprint, state, sealed";
@@ -58,16 +62,20 @@ fn read_membership(row: &AnyRow) -> Result<Membership, StoreError> {
         protection: tenants::protection(row)?,
         unattested_days: tenants::unattested_days(row)?,
         policy: tenants::policy(row)?,
+        locked: column::<Option<i64>>(row, "locked_at")?.is_some(),
+        frozen: column::<Option<i64>>(row, "frozen_at")?.is_some(),
     })
 }
 
-/// These devices, each with what it belongs to: one look at three tables.
+/// These devices, each with what it belongs to: one look at four tables.
 pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<(Row, Membership)>, StoreError> {
     let sql = format!(
         "SELECT d.id, d.tenant, d.user_id, d.thumbprint, d.state, d.sealed,
            u.state AS user_state, t.state AS tenant_state, t.kek, t.second_kek, t.standby_kek,
-           t.unattested_days, t.policy
+           t.unattested_days, t.policy, l.locked_at, f.locked_at AS frozen_at
          FROM devices d JOIN users u ON u.tenant = d.tenant AND u.id = d.user_id JOIN tenants t ON t.id = d.tenant
+           LEFT JOIN locks l ON l.tenant = d.tenant AND l.user_id = d.user_id
+           LEFT JOIN locks f ON f.tenant = d.tenant AND f.user_id = ''
          WHERE d.id IN {}",
         list(ids.len())
     );

@@ -3,6 +3,7 @@
 pub(crate) mod admins;
 pub(crate) mod approvals;
 pub(crate) mod broker_keys;
+pub(crate) mod budgets;
 pub(crate) mod cosignatures;
 pub(crate) mod cursors;
 pub(crate) mod dead_letters;
@@ -12,6 +13,7 @@ pub(crate) mod enrolment_codes;
 pub(crate) mod event_counts;
 pub(crate) mod frozen_logs;
 pub(crate) mod keks;
+pub(crate) mod locks;
 pub(crate) mod log;
 pub(crate) mod nonces;
 pub(crate) mod notices;

@@ -1,5 +1,6 @@
 //! Table `restores`: each asks once for some records, to one key that one device made for it.
 
+use super::locks::Holder;
 use super::{Connection, StoreError, column, hash32, list, parsed, placeholders, stored_words};
 use protocol::approval::MatchCode;
 use sqlx::AssertSqlSafe;
@@ -94,6 +95,14 @@ pub struct Restore {
     pub expires_at: i64,
     /// Unix milliseconds of the last change of state.
     pub changed_at: i64,
+}
+
+impl Restore {
+    /// Whose quota it counts against.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        Holder::user(&self.tenant, &self.user)
+    }
 }
 
 const COLUMNS: &str = "id, tenant, user_id, device, records, receive_key, nonce, reason, policy_digest, circumstances, transcript, \
@@ -281,6 +290,23 @@ pub(crate) enum Owner<'a> {
     User(&'a str),
     Device(Uuid),
     Itself(Uuid),
+}
+
+/// How many restores of each of these users are not over; nothing of those who have none.
+pub(crate) async fn count_open(db: &mut Connection, users: &[&Holder]) -> Result<Vec<(Holder, u32)>, StoreError> {
+    let sql = format!(
+        "SELECT tenant, user_id, COUNT(*) AS open FROM restores
+         WHERE state IN ('pending', 'approved', 'releasing', 'released') AND (tenant, user_id) IN (VALUES {})
+         GROUP BY tenant, user_id",
+        placeholders(users.len(), 2)
+    );
+    let query =
+        users.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, user| query.bind(&user.tenant).bind(&user.user));
+    let count = |row: &AnyRow| {
+        let open = u32::try_from(column::<i64>(row, "open")?).map_err(|_| StoreError::Corrupt { column: "open" })?;
+        Ok((Holder { tenant: column(row, "tenant")?, user: column(row, "user_id")? }, open))
+    };
+    query.fetch_all(db).await?.iter().map(count).collect()
 }
 
 /// Ends every restore of `owner` that is not over, and forgets their answers. Returns how many.

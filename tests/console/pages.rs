@@ -9,13 +9,14 @@ use std::fs;
 use std::path::Path;
 
 /// The routes of the console's pages, and what its pictures are called.
-const PAGES: [(&str, &str); 29] = [
+const PAGES: [(&str, &str); 30] = [
     ("tenants", "/console"),
     ("account", "/console/account"),
     ("search", "/console/search?tenant=acme&q=a"),
     ("overview", "/console/tenants/{tenant}"),
     ("restores", "/console/tenants/{tenant}/restores"),
     ("restore", "/console/tenants/{tenant}/restores/{restore}"),
+    ("locks", "/console/tenants/{tenant}/locks"),
     ("people", "/console/tenants/{tenant}/people"),
     ("person", "/console/tenants/{tenant}/people/{user}"),
     ("devices", "/console/tenants/{tenant}/devices"),

@@ -51,6 +51,17 @@ pub fn veto_path(mail: &Value, broker: &Broker) -> String {
     line[broker.url("").len()..].to_owned()
 }
 
+/// The first mail with this subject.
+pub async fn letter(server: &Smtp, wanted: &str) -> Value {
+    for known in 1.. {
+        let taken = server.taken_at_least(known).await;
+        if let Some(mail) = taken.into_iter().find(|mail| subject(mail) == wanted) {
+            return mail;
+        }
+    }
+    unreachable!("the server panics when no more mails come")
+}
+
 /// The subject of a mail, after `Keyfold: `.
 pub fn subject(mail: &Value) -> String {
     let header = mail["headers"].as_array().unwrap().iter().find(|header| header[0] == "Subject").unwrap();

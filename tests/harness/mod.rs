@@ -43,6 +43,10 @@ pub struct Broker {
     pub port: u16,
 }
 
+/// A quota that stops nobody.
+pub const UNLIMITED: &str = "[[quota]]\nopen_restores = 1000000\nrestores_per_day = 1000000\n\
+                             failures_per_day = 1000000\ntenant_restores_per_hour = 1000000\n";
+
 impl Broker {
     /// A broker on the embedded defaults, ready.
     pub async fn start() -> Self {
@@ -67,7 +71,8 @@ impl Broker {
         let config = dir.join("keyfold.toml");
         let defaults = fs::read_to_string(&config).unwrap()
             + "\n[rates]\ndevice_per_second = 100000\ntenant_per_second = 100000\nfailures_per_minute = 100000\n\
-               [times]\nkek_test_seconds = 3600\n";
+               [times]\nkek_test_seconds = 3600\n"
+            + UNLIMITED;
         fs::write(&config, edit(defaults)).unwrap();
         fs::write(dir.join("second-token"), SECOND_TOKEN).unwrap();
         let roots = Certificate::from_pem_bundle(&fs::read(dir.join("ca.pem")).unwrap()).unwrap();

@@ -185,6 +185,13 @@ impl Raw {
         self.post(&path, &json!({"transcript": serde_json::to_value(opened.transcript).unwrap()})).await
     }
 
+    /// Approves a restore of the same user's with this match code.
+    pub async fn approve(&self, opened: &RestoreOpened, match_code: &str) -> Answer {
+        let path = self.path(&format!("/restores/{}/approve", opened.restore));
+        let transcript = serde_json::to_value(opened.transcript).unwrap();
+        self.post(&path, &json!({"transcript": transcript, "match_code": match_code})).await
+    }
+
     /// Acknowledges a restore.
     pub async fn acknowledge(&self, opened: &RestoreOpened) -> Answer {
         let path = self.path(&format!("/restores/{}/ack", opened.restore));

@@ -32,6 +32,7 @@ mod openapi;
 mod own_device;
 mod people;
 mod policies;
+mod quotas;
 mod reach;
 mod requests;
 mod restore;

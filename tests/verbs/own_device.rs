@@ -1,16 +1,14 @@
 //! Another device of the user approves, with the code that the device that asks shows.
 
 use crate::harness::demanding::{Demanding, say};
-use crate::harness::{Answer, Raw, TENANT, outcomes};
+use crate::harness::{Raw, TENANT, outcomes};
 use device::Error;
 use protocol::messages::{RestoreOpened, RestoreState};
 use serde_json::json;
 
 /// What a device is answered that approves with this code.
 async fn approve(device: &Raw, opened: &RestoreOpened, code: &str) -> (u16, String) {
-    let transcript = serde_json::to_value(opened.transcript).unwrap();
-    let path = device.path(&format!("/restores/{}/approve", opened.restore));
-    let answer: Answer = device.post(&path, &json!({"transcript": transcript, "match_code": code})).await;
+    let answer = device.approve(opened, code).await;
     (answer.status, answer.code())
 }
 

@@ -69,6 +69,7 @@ const FORBIDDEN: [(&str, &[&str]); 39] = [
     ("pace", UPPER),
     ("pending", UPPER),
     ("quorum", UPPER),
+    ("quota", UPPER),
     ("reserved", UPPER),
     ("rulebook", UPPER),
     ("roster", UPPER),

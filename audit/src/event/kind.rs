@@ -91,6 +91,14 @@ kinds! {
     UserManagersChanged "user.managers_changed",
     /// A user's clocks are in another time zone.
     UserTimeZoneChanged "user.time_zone_changed",
+    /// A user's restores are locked: nothing is released to them, and nothing is lost.
+    UserLocked "user.locked",
+    /// A user's restores are unlocked.
+    UserUnlocked "user.unlocked",
+    /// All restores of the tenant are frozen: nothing is released, and nothing is lost.
+    RestoresFrozen "restores.frozen",
+    /// The tenant's restores go on.
+    RestoresThawed "restores.thawed",
     /// A one-time enrolment code was made.
     EnrolmentCodeCreated "enrolment.code_created",
     /// An enrolment was refused.

@@ -18,7 +18,7 @@ const CLIENTS: usize = 8;
 const PACE: Duration = Duration::from_millis(80);
 /// Load before the clock starts.
 const WARM_UP: Duration = Duration::from_secs(2);
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 const SINK: &str = "beside";
 
 /// Restores for `seconds` under each condition, round after round.

@@ -1,7 +1,7 @@
 //! A broker with a long log, whose configuration is changed from one measurement to the next.
 
 use crate::Failure;
-use crate::broker::{Broker, Installation, run};
+use crate::broker::{Broker, Installation, UNLIMITED, run};
 use crate::https::Connection;
 use audit::finding::Rule;
 use http::Request;
@@ -53,14 +53,13 @@ pub fn without_findings() -> String {
     format!("\n[findings]\noff = [{}]\n", rules.join(", "))
 }
 
-/// What `keyfold init` wrote up to its sinks, then the rates that stop nobody, then the sections.
+/// What `keyfold init` wrote up to its sinks, then what stops nobody, then the sections.
 async fn prepare(database: &Path, sections: &str, through: Option<&str>) -> Result<(), Failure> {
     let path = database.with_file_name("keyfold.toml");
     let config = fs::read_to_string(&path)?;
     let end = ["\n[[sinks]]", "\n[rates]"].into_iter().filter_map(|heading| config.find(heading)).min();
     let begin = &config[..end.unwrap_or(config.len())];
-    let rates = "\n[rates]\ndevice_per_second = 1000000\ntenant_per_second = 1000000\n";
-    fs::write(&path, format!("{begin}\n{rates}{sections}"))?;
+    fs::write(&path, format!("{begin}\n{UNLIMITED}{sections}"))?;
     let mut db = SqliteConnectOptions::new().filename(database).connect().await?;
     db.execute("DELETE FROM cursors").await?;
     if let Some(sink) = through {

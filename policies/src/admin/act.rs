@@ -24,6 +24,10 @@ words! {
     RestoresRead = "restores:read",
     /// Approve or deny a restore.
     RestoresApprove = "restores:approve",
+    /// Lock a user's restores, or freeze all of a tenant's.
+    RestoresLock = "restores:lock",
+    /// Let restores go on that are locked or frozen.
+    RestoresUnlock = "restores:unlock",
     /// Revoke users and devices, and end their restores.
     AccessRevoke = "access:revoke",
     /// See KEKs and their health.
@@ -88,6 +92,7 @@ impl Act {
         matches!(
             self,
             Self::RestoresApprove
+                | Self::RestoresUnlock
                 | Self::KeksDestroy
                 | Self::LogThaw
                 | Self::SubjectsErase

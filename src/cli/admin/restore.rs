@@ -1,9 +1,10 @@
-//! `keyfold admin restore`: which restores there are, and why one waits. To decide takes a passkey, so that is the console's.
+//! `keyfold admin restore`: which restores there are, why one waits, and what keeps them back. To decide takes a passkey, so
+//! that is the console's.
 
 use super::client::Client;
 use crate::api;
 use crate::cli::{Failure, output};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
@@ -22,7 +23,30 @@ pub(super) enum Restore {
         /// The restore.
         id: Uuid,
     },
+    /// List who is locked, and whether the tenant's restores are frozen.
+    Locks {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Lock a user's restores, or freeze all of the tenant's: nothing is released, and nothing is lost.
+    Lock(Whose),
+    /// Let restores go on, with their quota whole again.
+    Unlock(Whose),
 }
+
+#[derive(Debug, Args)]
+pub(super) struct Whose {
+    /// The tenant.
+    tenant: String,
+    /// Whose; without it, all of the tenant's.
+    #[arg(long)]
+    user: Option<String>,
+    /// Goes into the log.
+    #[arg(long)]
+    reason: String,
+}
+
+const LOCKS: &[&str] = &["USER", "BY", "SINCE"];
 
 const RESTORES: &[&str] = &["RESTORE", "USER", "DEVICE", "RECORDS", "STATE", "CHANGED", "REASON"];
 
@@ -33,6 +57,18 @@ impl Restore {
             Self::Show { tenant, id } => {
                 let shown: api::Approvals = client.get(&format!("{tenant}/restores/{id}/approvals"), &()).await?;
                 client.show(&shown, text)
+            }
+            Self::Locks { tenant } => client.list(&format!("{tenant}/locks"), LOCKS, lock_row).await,
+            Self::Lock(Whose { tenant, user, reason }) => {
+                let ask = api::AskLock { user, reason };
+                let lock: api::Lock = client.post(&format!("{tenant}/locks"), &ask).await?;
+                client.show(&lock, |lock| format!("{}: nothing is released", whose(lock.user.as_deref())))
+            }
+            Self::Unlock(Whose { tenant, user, reason }) => {
+                let whose = whose(user.as_deref());
+                let ask = api::AskLock { user, reason };
+                let thawed: api::Thawed = client.post(&format!("{tenant}/locks/unlock"), &ask).await?;
+                client.show(&thawed, |thawed| format!("{whose}: restores go on, from index {}", thawed.index))
             }
         }
     }
@@ -75,4 +111,13 @@ fn decision(decided: &api::Decided) -> String {
     let api::Decided { name, decision, given_at, counts, .. } = decided;
     let worth = if *counts { "counts" } else { "does not count" };
     format!("{decision} by {name} at {}: {worth}", output::time(*given_at))
+}
+
+fn lock_row(lock: &api::Lock) -> Vec<String> {
+    let by = if lock.by_admin { "an administrator" } else { "a quota" };
+    vec![whose(lock.user.as_deref()), by.into(), output::time(lock.locked_at)]
+}
+
+fn whose(user: Option<&str>) -> String {
+    user.map_or_else(|| "(everybody)".into(), str::to_owned)
 }

@@ -79,7 +79,18 @@ fn asking() -> (Device, Membership) {
         enrolled_at: 0,
     };
     let (user, tenant) = (Standing::Active, Standing::Active);
-    (device, Membership { user, tenant, protection: None, unattested_days: None, policy: None })
+    (
+        device,
+        Membership {
+            user,
+            tenant,
+            protection: None,
+            unattested_days: None,
+            policy: None,
+            locked: false,
+            frozen: false,
+        },
+    )
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub use approvals::{Counted, Weighed};
 pub use asked::Asked;
 pub use open::open;
 pub use release::release;
-pub use told::{page, told};
+pub use told::{address_of_user, page, told};
 
 use super::Attempt;
 use super::protect::needed_keks;

@@ -25,18 +25,22 @@ pub async fn told(
         return Ok(Vec::new());
     }
     let mut db = broker.store.reader().await?;
-    let emails: Vec<_> = address_of_user(broker, &mut db, restore).await?.into_iter().collect();
+    let emails: Vec<_> =
+        address_of_user(broker, &mut db, (&restore.tenant, &restore.user)).await?.into_iter().collect();
     let notice = notice(described(&mut db, &broker.inventory, restore).await?);
     Ok(sealed(broker, restore, &emails, notice))
 }
 
 /// Where nobody knows because the row was altered, the others are still told: what stops a restore must not fail on that.
-async fn address_of_user(broker: &Broker, db: &mut Connection, restore: &Restore) -> Result<Option<Address>, Error> {
-    let (tenant, user) = (&*restore.tenant, &*restore.user);
+pub async fn address_of_user(
+    broker: &Broker,
+    db: &mut Connection,
+    (tenant, user): (&str, &str),
+) -> Result<Option<Address>, Error> {
     match directory::user(&broker.keys, db, tenant, user).await {
         Ok(user) => Ok(user.and_then(|user| user.particulars.email)),
         Err(Error::Keys(error @ KeyError::Document(_))) => {
-            tracing::error!(tenant, restore = %restore.id, error = &error as &dyn std::error::Error, "a user is not told");
+            tracing::error!(tenant, error = &error as &dyn std::error::Error, "a user is not told");
             Ok(None)
         }
         Err(error) => Err(error),

@@ -168,6 +168,8 @@ CREATE INDEX restores_of_tenant ON restores (tenant, id);
 CREATE INDEX restores_of_user ON restores (tenant, user_id, id);
 CREATE UNIQUE INDEX restores_of_veto ON restores (veto_hash) WHERE veto_hash IS NOT NULL;
 CREATE INDEX restores_in_state ON restores (state, changed_at);
+CREATE INDEX restores_open ON restores (tenant, user_id)
+  WHERE state IN ('pending', 'approved', 'releasing', 'released');
 CREATE INDEX restores_in_flight ON restores (changed_at) WHERE flight IS NOT NULL;
 
 -- Who approved a restore, or rejected it. `signature` is as it was made: it is verified again at the release.
@@ -269,6 +271,25 @@ CREATE TABLE frozen_logs (
   witnessed_size   BIGINT NOT NULL,
   size             BIGINT NOT NULL,
   frozen_at        BIGINT NOT NULL
+);
+
+-- Users who are locked; with an empty `user_id`, tenants whose restores are frozen.
+CREATE TABLE locks (
+  tenant           TEXT   NOT NULL,
+  user_id          TEXT   NOT NULL,
+  by_admin         BIGINT NOT NULL,
+  locked_at        BIGINT NOT NULL,
+  told             BIGINT NOT NULL,
+  PRIMARY KEY (tenant, user_id)
+);
+
+-- When what users, and with an empty `user_id` tenants, have taken of their quotas is there again.
+CREATE TABLE budgets (
+  tenant           TEXT   NOT NULL,
+  user_id          TEXT   NOT NULL,
+  asked_until      BIGINT NOT NULL,
+  failed_until     BIGINT NOT NULL,
+  PRIMARY KEY (tenant, user_id)
 );
 
 CREATE TABLE tiles (
