@@ -72,7 +72,7 @@ async fn a_user_has_so_many_open_and_asks_so_often() {
     ask_and_end(&broker, &alice).await;
     assert_eq!(refused(&ask(&alice).await), spent, "five a day");
     assert_eq!(refused(&ask(&alice).await), spent, "to ask in vain is no failure that locks");
-    alice.backup(KIND, 2, b"the next key").await;
+    alice.backup("archive", 1, b"another key").await;
     assert_eq!(ask(&bob).await.status, 201, "another user has a quota of his own");
     let log = broker.verified_log(TENANT, &vkey);
     assert_eq!(outcomes(&log, "restore.denied"), ["quota_spent"; 5]);
@@ -108,7 +108,7 @@ async fn who_fails_too_often_is_locked_until_a_person_unlocks_them() {
     assert_eq!(refused(&ask(&alice).await), locked);
     assert_eq!(refused(&alice.release(&opened).await), locked, "also what was approved before");
     assert_eq!(broker.unwraps().await, unwraps);
-    alice.backup(KIND, 2, b"the next key").await;
+    alice.backup("archive", 1, b"another key").await;
     assert_eq!(ask(&bob).await.status, 201);
 
     let told = letter(&mail, "a user is locked").await;
@@ -154,7 +154,7 @@ async fn guesses_rejections_and_vetoes_are_failures() {
     let ((rejected, _), (vetoed, _)) = (scene.device.open("either").await, scene.device.open("either").await);
     assert_eq!(say(&mut carol, &rejected, "reject").await, problem(204, ""));
     assert_eq!(ask_for(&scene.device, "either").await.status, 201, "two failures do not lock");
-    let veto = other.post(&other.path(&format!("/restores/{}/veto", vetoed.restore)), &Value::Null).await;
+    let veto = other.post(&other.path(&format!("/restores/{}/veto", vetoed.restore)), &json!({})).await;
     assert_eq!(veto.status, 204, "{veto:?}");
     assert_eq!(refused(&ask_for(&scene.device, "either").await), problem(403, "user_locked"));
     let log = scene.broker.verified_log(TENANT, &scene.vkey);
@@ -165,7 +165,9 @@ async fn guesses_rejections_and_vetoes_are_failures() {
 async fn a_tenant_that_asks_too_fast_is_frozen_and_people_are_told() {
     let (broker, mail, vkey) = told_with(|config| quota(&config, "tenant_restores_per_hour = 3")).await;
     let mut root = Person::first(&broker).await;
-    let _officer = root.appoint(&broker, TENANT, ("officer", &["security_officer"])).await;
+    let officer = json!({"name": "officer", "roles": ["security_officer"], "email": "officer@corp.example"});
+    let invited = root.act_ok(&format!("/v1/admin/tenants/{TENANT}/admins"), &officer).await;
+    let _officer = Person::new(&broker).joined(invited["link"].as_str().unwrap(), None).await;
     let users: Vec<String> = (0..4).map(|number| format!("user-{number}")).collect();
     let mut devices = Vec::new();
     for user in &users {
@@ -183,7 +185,7 @@ async fn a_tenant_that_asks_too_fast_is_frozen_and_people_are_told() {
     assert_eq!(refused(&devices[0].release(&opened[0]).await), frozen, "nor is an answer given again");
     assert_eq!(refused(&devices[1].release(&opened[1]).await), frozen);
     assert_eq!(broker.unwraps().await, unwraps);
-    devices[1].backup(KIND, 2, b"the next key").await;
+    devices[1].backup("archive", 1, b"another key").await;
 
     let told = letter(&mail, "restores are frozen").await;
     assert!(told["text"].as_str().unwrap().contains("more than 3 were asked for within an hour"), "{told}");
