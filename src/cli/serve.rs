@@ -4,7 +4,7 @@ use super::{Failure, output};
 use crate::attestation::Attestation;
 use crate::broker::Broker;
 use crate::caller::Administrators;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::commit::{Committer, Means};
 use crate::config::{self, Config};
 use crate::console;
@@ -38,6 +38,7 @@ use identity::passkey::RelyingParty;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use protocol::jws::DeviceKey;
 use providers::KeyRef;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -164,10 +165,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
     let floor = log::latest_change(&mut *store.reader().await?).await?;
     let clock = Arc::new(Clock::starting_at(floor));
     let rooms = connect::all(config).await?;
-    let root = rooms.get(&config.root.provider).ok_or("the root provider is missing")?;
-    let root_key = KeyRef::new(config.root.key.clone());
-    let keys = Keys::open(&store, (&*root.keys, &root_key), config.log_host.clone(), clock.now()).await?;
-    let keys = Arc::new(keys);
+    let keys = Arc::new(open_keys(config, &store, &rooms, clock.now()).await?);
     let inventory = Arc::new(Inventory::new(keys.clone()));
     let (pace, quotas) = (Pace::starting_at(Instant::now()), Arc::new(config.quotas()));
     let means = Means {
@@ -219,6 +217,17 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         keys,
     };
     Ok((Arc::new(broker), task))
+}
+
+async fn open_keys(
+    config: &Config,
+    store: &Store,
+    rooms: &BTreeMap<String, connect::Room>,
+    now: Timestamp,
+) -> Result<Keys, Failure> {
+    let root = rooms.get(&config.root.provider).ok_or("the root provider is missing")?;
+    let root_key = KeyRef::new(config.root.key.clone());
+    Ok(Keys::open(store, (&*root.keys, &root_key), config.log_host.clone(), now).await?)
 }
 
 fn reserved(config: &Config) -> Reserved {
