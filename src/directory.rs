@@ -8,7 +8,7 @@ use crate::store::users::{self, Row};
 use crate::store::{Connection, Standing, StoreError};
 use crate::time_zone::TimeZone;
 use notices::Address;
-use protocol::names::UserId;
+use protocol::names::{Text, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ pub struct Particulars {
     pub time_zone: Option<TimeZone>,
     /// Who the person is to the issuer where the tenant's users log in (OpenID Connect Core 1.0, section 2); where nobody has
     /// said so, no login counts as theirs.
-    pub subject: Option<String>,
+    pub subject: Option<Text<255>>,
 }
 
 impl User {

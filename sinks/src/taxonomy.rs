@@ -78,9 +78,10 @@ impl Taxonomy {
             Kind::DrillCompleted => (Object::Record, Action::Read, Severity::Informational),
             Kind::UserCreated => (Object::User, Action::Create, Severity::Informational),
             Kind::UserRevoked => (Object::User, Action::Disable, Severity::Medium),
-            Kind::UserEmailChanged | Kind::UserManagersChanged | Kind::UserTimeZoneChanged => {
-                (Object::User, Action::Update, Severity::Low)
-            }
+            Kind::UserEmailChanged
+            | Kind::UserManagersChanged
+            | Kind::UserTimeZoneChanged
+            | Kind::UserSubjectChanged => (Object::User, Action::Update, Severity::Low),
             Kind::UserLocked => (Object::User, Action::Suspend, Severity::High),
             Kind::UserUnlocked => (Object::User, Action::Resume, Severity::Medium),
             Kind::SubjectErased => (Object::User, Action::Delete, Severity::Medium),

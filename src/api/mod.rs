@@ -42,7 +42,7 @@ pub use policies::{
 };
 pub use rewraps::{Rewrap, RewrapStep, StartRewrap, StepRewrap};
 pub use sinks::{AskGap, AskReplay, DeadLetter, IndexRange, Sink, TestedSink};
-pub use users::{CreateUser, SetEmail, SetManagers, SetTimeZone, User};
+pub use users::{CreateUser, SetEmail, SetManagers, SetSubject, SetTimeZone, User};
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

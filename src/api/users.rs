@@ -22,6 +22,10 @@ pub struct CreateUser {
     #[serde(default)]
     #[schema(example = "Europe/Berlin", max_length = 64)]
     pub time_zone: Option<String>,
+    /// Who the person is to the issuer where the tenant's users log in.
+    #[serde(default)]
+    #[schema(max_length = 255)]
+    pub subject: Option<String>,
 }
 
 /// A user.
@@ -37,6 +41,8 @@ pub struct User {
     pub managers: Vec<String>,
     /// Where the person's clocks are, as the IANA time zone database names it; `null` is UTC.
     pub time_zone: Option<String>,
+    /// Who the person is to the issuer where the tenant's users log in; `null`: no login counts as theirs.
+    pub subject: Option<String>,
     /// When it was made.
     pub created_at: i64,
 }
@@ -66,4 +72,13 @@ pub struct SetTimeZone {
     /// As the IANA time zone database names it; `null` is UTC.
     #[schema(example = "Europe/Berlin", max_length = 64)]
     pub time_zone: Option<String>,
+}
+
+/// Says who a user is to the issuer where the tenant's users log in.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetSubject {
+    /// `sub` of the issuer's ID tokens; `null`: no login counts as theirs.
+    #[schema(max_length = 255)]
+    pub subject: Option<String>,
 }

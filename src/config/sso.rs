@@ -61,20 +61,29 @@ impl Config {
     }
 
     pub(super) fn check_issuers(&self) -> Result<(), ConfigError> {
-        for issuers in [&self.sso, &self.login] {
-            let tenants: BTreeSet<_> = issuers.iter().map(|issuer| &issuer.tenant).collect();
-            if tenants.len() < issuers.len() {
-                return Err(ConfigError::Invalid("two `[[sso]]`, or two `[[login]]`, are for one tenant"));
-            }
-            if issuers.iter().any(|issuer| !issuer.issuer.starts_with("https://") || issuer.algorithms.is_empty()) {
-                return Err(ConfigError::Invalid("an `issuer` must be an https URL, and its `algorithms` not empty"));
-            }
-        }
-        if self.login.iter().any(|issuer| issuer.tenant == INSTALLATION || issuer.client_secret.is_some()) {
-            return Err(ConfigError::Invalid("`login` needs a `tenant`, and takes no `client_secret`"));
-        }
-        Ok(())
+        check(&self.sso)?;
+        check_logins(&self.login)
     }
+}
+
+fn check(issuers: &[Issuer]) -> Result<(), ConfigError> {
+    let tenants: BTreeSet<_> = issuers.iter().map(|issuer| &issuer.tenant).collect();
+    if tenants.len() < issuers.len() {
+        return Err(ConfigError::Invalid("two `[[sso]]`, or two `[[login]]`, are for one tenant"));
+    }
+    if issuers.iter().any(|issuer| !issuer.issuer.starts_with("https://") || issuer.algorithms.is_empty()) {
+        return Err(ConfigError::Invalid("an `issuer` must be an https URL, and its `algorithms` not empty"));
+    }
+    Ok(())
+}
+
+/// The broker verifies what users show, and never asks for a token itself.
+fn check_logins(issuers: &[Issuer]) -> Result<(), ConfigError> {
+    check(issuers)?;
+    if issuers.iter().any(|issuer| issuer.tenant == INSTALLATION || issuer.client_secret.is_some()) {
+        return Err(ConfigError::Invalid("`login` needs a `tenant`, and takes no `client_secret`"));
+    }
+    Ok(())
 }
 
 fn default_tenant() -> String {
@@ -83,4 +92,24 @@ fn default_tenant() -> String {
 
 fn default_algorithms() -> Vec<Algorithm> {
     vec![Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Issuer, check_logins};
+
+    #[test]
+    fn users_log_in_at_one_issuer_of_their_tenant() {
+        let issuer = |text: &str| {
+            let text = format!("issuer = \"https://login.example\"\nclient_id = \"app\"\n{text}");
+            toml::from_str::<Issuer>(&text).unwrap()
+        };
+        let acme = || issuer("tenant = \"acme\"");
+        assert!(check_logins(&[acme(), issuer("tenant = \"other\"")]).is_ok());
+        for wrong in ["", "tenant = \"acme\"\nclient_secret = { env = \"S\" }", "tenant = \"acme\"\nalgorithms = []"] {
+            assert!(check_logins(&[issuer(wrong)]).is_err(), "{wrong}");
+        }
+        assert!(check_logins(&[acme(), acme()]).is_err());
+        assert!(check_logins(&[Issuer { issuer: "http://login.example".into(), ..acme() }]).is_err());
+    }
 }

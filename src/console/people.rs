@@ -49,12 +49,13 @@ pub(super) async fn show(api: Api, Path((tenant, user)): Path<(String, String)>)
     sheet.forms(forms).page()
 }
 
-fn facts(user: User) -> [(&'static str, Cell); 5] {
+fn facts(user: User) -> [(&'static str, Cell); 6] {
     [
         ("State", Cell::State(user.state)),
         ("Told at", Cell::or_nothing(user.email, Cell::Text)),
         ("Reports to", Cell::Text(user.managers.join(", "))),
         ("Time zone", Cell::Text(user.time_zone.unwrap_or_else(|| "UTC".into()))),
+        ("Subject at the company's login", Cell::or_nothing(user.subject, Cell::Text)),
         ("Added", Cell::Time(user.created_at)),
     ]
 }
@@ -67,7 +68,7 @@ fn amount(table: Option<&Table>) -> String {
     }
 }
 
-fn forms(tenant: &str, user: &User, lost: String) -> [Form; 6] {
+fn forms(tenant: &str, user: &User, lost: String) -> [Form; 7] {
     let id = &*user.id;
     let target = Field::fixed("target", json!({"kind": "user", "id": id}));
     let write =
@@ -93,6 +94,11 @@ fn forms(tenant: &str, user: &User, lost: String) -> [Form; 6] {
             "Change the person's time zone",
             "time-zone",
             Field::optional("time_zone", "For example Europe/Berlin; UTC where it is empty"),
+        ),
+        write(
+            "Change who the person is at the company's login",
+            "subject",
+            Field::optional("subject", "Subject at the issuer; no login counts where it is empty"),
         ),
         Form::plain(
             Act::AccessRevoke,

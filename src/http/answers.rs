@@ -62,6 +62,7 @@ const OWN: &[(&str, &[Refusal])] = {
         ("admin_rotate", &[KekInactive, NothingToRotate]),
         ("admin_set_email", &[UserInactive, UserChanged]),
         ("admin_set_managers", &[UserInactive, UserChanged]),
+        ("admin_set_subject", &[UserInactive, UserChanged]),
         ("admin_set_time_zone", &[UserInactive, UserChanged]),
         ("admin_start", &[RewrapOpen, KekMissing, KekInactive]),
         ("admin_step", &[RewrapOver, KekMissing, Unknown]),

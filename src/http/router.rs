@@ -53,6 +53,7 @@ fn of_tenants() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(users::set_email))
         .routes(routes!(users::set_managers))
         .routes(routes!(users::set_time_zone))
+        .routes(routes!(users::set_subject))
         .routes(routes!(erasures::erase))
         .routes(routes!(admin::create_code))
         .routes(routes!(lookup::user))

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use notices::Address;
 use protocol::messages::Problem;
-use protocol::names::UserId;
+use protocol::names::{Text, UserId};
 
 /// Most people directly above one.
 const MAX_MANAGERS: usize = 16;
@@ -30,8 +30,8 @@ pub(super) async fn create_user(
     detached(async move {
         let id: UserId = ask.id.parse().map_err(|_| Error::Malformed("`id` is no user id"))?;
         let (email, managers) = (address(ask.email)?, managers(ask.managers)?);
-        let time_zone = time_zone(ask.time_zone)?;
-        let particulars = Particulars { email, managers, time_zone, ..Particulars::default() };
+        let (time_zone, subject) = (time_zone(ask.time_zone)?, subject(ask.subject)?);
+        let particulars = Particulars { email, managers, time_zone, subject };
         let user = users::create(&broker, &admin, &tenant, (&id, particulars)).await?;
         Ok((StatusCode::CREATED, Json(shown_user(user))))
     })
@@ -39,13 +39,14 @@ pub(super) async fn create_user(
 }
 
 pub(super) fn shown_user(user: User) -> api::User {
-    let Particulars { email, managers, time_zone, .. } = user.particulars;
+    let Particulars { email, managers, time_zone, subject } = user.particulars;
     api::User {
         id: user.id,
         state: user.state.as_str().into(),
         email: email.map(String::from),
         managers: managers.into_iter().map(String::from).collect(),
         time_zone: time_zone.map(String::from),
+        subject: subject.map(String::from),
         created_at: user.created_at,
     }
 }
@@ -65,6 +66,11 @@ fn managers(ids: Vec<String>) -> Result<Vec<UserId>, Error> {
 fn time_zone(name: Option<String>) -> Result<Option<TimeZone>, Error> {
     let zone = name.map(TimeZone::try_from).transpose();
     zone.map_err(|_| Error::Malformed("`time_zone` is not in the IANA time zone database"))
+}
+
+fn subject(text: Option<String>) -> Result<Option<Text<255>>, Error> {
+    let subject = text.map(Text::try_from).transpose();
+    subject.map_err(|_| Error::Malformed("`subject` is not 1 to 255 printable bytes"))
 }
 
 /// Has a user told elsewhere of what happens to their keys, or nowhere.
@@ -114,6 +120,23 @@ pub(super) async fn set_time_zone(
     detached(async move {
         let time_zone = time_zone(ask.time_zone)?;
         Ok(Json(shown_user(users::set_time_zone(&broker, &admin, (&tenant, &user), time_zone).await?)))
+    })
+    .await
+}
+
+/// Says who a user is to the issuer where the tenant's users log in.
+#[utoipa::path(post, path = "/v1/admin/tenants/{tenant}/users/{user}/subject", tag = "admin", security(("admin" = ["users:write"])),
+    params(("tenant" = String, Path), ("user" = String, Path)), request_body = api::SetSubject,
+    responses((status = 200, body = api::User), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn set_subject(
+    State(broker): Shared,
+    Admin(admin): Admin,
+    InPath((tenant, user)): InPath<(String, String)>,
+    Body(ask): Body<api::SetSubject>,
+) -> Result<Json<api::User>, Error> {
+    detached(async move {
+        let subject = subject(ask.subject)?;
+        Ok(Json(shown_user(users::set_subject(&broker, &admin, (&tenant, &user), subject).await?)))
     })
     .await
 }

@@ -12,7 +12,7 @@ use crate::store::notices::SealedNotice;
 use crate::time_zone::TimeZone;
 use audit::event::{Event, Kind, Outcome};
 use notices::{Address, Notice};
-use protocol::names::UserId;
+use protocol::names::{Text, UserId};
 
 /// A new user, with a key of their own for what the log says about them.
 pub async fn create(
@@ -76,6 +76,18 @@ pub async fn set_time_zone(
     let before = find(broker, at).await?;
     let user = before.with(Particulars { time_zone, ..before.particulars.clone() });
     store(broker, admin, user, (Kind::UserTimeZoneChanged, Vec::new())).await
+}
+
+/// Says who a user is to the issuer where the tenant's users log in.
+pub async fn set_subject(
+    broker: &Broker,
+    admin: &AdminCaller,
+    at: (&str, &str),
+    subject: Option<Text<255>>,
+) -> Result<User, Error> {
+    let before = find(broker, at).await?;
+    let user = before.with(Particulars { subject, ..before.particulars.clone() });
+    store(broker, admin, user, (Kind::UserSubjectChanged, Vec::new())).await
 }
 
 async fn find(broker: &Broker, (tenant, id): (&str, &str)) -> Result<User, Error> {

@@ -27,6 +27,7 @@ mod keks;
 mod limits;
 mod log;
 mod log_key;
+mod login;
 mod lookup;
 mod openapi;
 mod own_device;

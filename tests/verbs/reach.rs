@@ -130,6 +130,7 @@ fn body(route: &Route) -> Value {
         "admin_step" => json!({"step": "stop"}),
         "admin_set_email" => json!({"email": "mallory@evil.example"}),
         "admin_set_managers" => json!({"managers": []}),
+        "admin_set_subject" => json!({"subject": "mallory"}),
         "admin_set_time_zone" => json!({"time_zone": null}),
         "policies_propose" | "policies_activate" => json!({"digest": "A".repeat(43)}),
         "people_assign_roles" => json!({"roles": ["auditor"]}),

@@ -91,6 +91,8 @@ kinds! {
     UserManagersChanged "user.managers_changed",
     /// A user's clocks are in another time zone.
     UserTimeZoneChanged "user.time_zone_changed",
+    /// A user is somebody else to the company's issuer, whose logins count for policies.
+    UserSubjectChanged "user.subject_changed",
     /// A user's restores are locked: nothing is released to them, and nothing is lost.
     UserLocked "user.locked",
     /// A user's restores are unlocked.

@@ -22,6 +22,9 @@ pub(super) enum User {
         /// Where the person's clocks are, for example `Europe/Berlin`; UTC when not given.
         #[arg(long)]
         time_zone: Option<String>,
+        /// Who the person is to the issuer where the tenant's users log in: `sub` of its ID tokens.
+        #[arg(long)]
+        subject: Option<String>,
     },
     /// Have a user told elsewhere, or nowhere; the address that was is told so.
     Email {
@@ -50,6 +53,15 @@ pub(super) enum User {
         /// As the IANA time zone database names it, for example `Europe/Berlin`; without it, UTC.
         time_zone: Option<String>,
     },
+    /// Say who a user is to the issuer where the tenant's users log in.
+    Subject {
+        /// The tenant.
+        tenant: String,
+        /// The user.
+        id: String,
+        /// `sub` of the issuer's ID tokens; without it, no login counts as theirs.
+        subject: Option<String>,
+    },
     /// List a tenant's users.
     List {
         /// The tenant.
@@ -76,8 +88,8 @@ const USERS: &[&str] = &["USER", "STATE", "EMAIL", "MANAGERS", "TIME ZONE", "CRE
 impl User {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
         match self {
-            Self::Create { tenant, id, email, managers, time_zone } => {
-                let ask = api::CreateUser { id, email, managers, time_zone };
+            Self::Create { tenant, id, email, managers, time_zone, subject } => {
+                let ask = api::CreateUser { id, email, managers, time_zone, subject };
                 let made: api::User = client.post(&format!("{tenant}/users"), &ask).await?;
                 client.show(&made, |user| user.id.clone())
             }
@@ -96,6 +108,11 @@ impl User {
                 let user: api::User = client.post(&format!("{tenant}/users/{id}/time-zone"), &ask).await?;
                 client.show(&user, |user| user.time_zone.clone().unwrap_or_else(|| "UTC".into()))
             }
+            Self::Subject { tenant, id, subject } => {
+                let ask = api::SetSubject { subject };
+                let user: api::User = client.post(&format!("{tenant}/users/{id}/subject"), &ask).await?;
+                client.show(&user, |user| user.subject.clone().unwrap_or_default())
+            }
             Self::Erase { id, confirm, .. } if confirm != id => {
                 Err(format!("`--confirm` must repeat `{id}`; nothing was erased").into())
             }
@@ -110,7 +127,7 @@ impl User {
 }
 
 fn row(user: &api::User) -> Vec<String> {
-    let api::User { id, state, email, managers, time_zone, created_at } = user.clone();
+    let api::User { id, state, email, managers, time_zone, created_at, .. } = user.clone();
     let (email, time_zone) = (email.unwrap_or_default(), time_zone.unwrap_or_default());
     vec![id, state, email, managers.join(" "), time_zone, output::time(created_at)]
 }

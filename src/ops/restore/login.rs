@@ -9,6 +9,7 @@ use crate::store::nonces::SpentNonce;
 use identity::oidc::{OidcError, ProvenLogin};
 use protocol::login::{IdToken, nonce};
 use protocol::messages::OpenRestore;
+use protocol::names::Text;
 
 /// A login of the device's user, made for one restore.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +29,7 @@ pub(super) async fn shown(broker: &Broker, caller: &DeviceCaller, ask: &OpenRest
     let Some(token) = &ask.id_token else { return Ok(None) };
     let nonce = nonce(caller.device.id, &ask.receive_key.0);
     let proven = proven(broker, &caller.device.tenant, (token, &nonce)).await?;
-    if subject(broker, caller).await?.as_deref() != Some(&*proven.subject) {
+    if subject(broker, caller).await?.is_none_or(|subject| subject.as_str() != proven.subject) {
         return Err(Refusal::LoginInvalid.into());
     }
     let expires_at = proven.expires_at.saturating_mul(1_000);
@@ -46,7 +47,7 @@ async fn proven(broker: &Broker, tenant: &str, (token, nonce): (&IdToken, &str))
 }
 
 /// Who the device's user is to the issuer. Never by e-mail address: those change hands.
-async fn subject(broker: &Broker, caller: &DeviceCaller) -> Result<Option<String>, Error> {
+async fn subject(broker: &Broker, caller: &DeviceCaller) -> Result<Option<Text<255>>, Error> {
     let mut db = broker.store.reader().await?;
     let user = directory::user(&broker.keys, &mut db, &caller.device.tenant, &caller.device.user).await?;
     Ok(user.and_then(|user| user.particulars.subject))
