@@ -26,6 +26,7 @@ use crate::rulebook::Rulebook;
 use crate::sessions::Sessions;
 use crate::sso::Sso;
 use crate::store::Store;
+use crate::testimony::Testimony;
 use audit::finding::Settings;
 use identity::passkey::RelyingParty;
 use protocol::jws::PublicJwk;
@@ -48,6 +49,8 @@ pub struct Broker {
     pub keys: Arc<Keys>,
     /// Which devices are whose.
     pub inventory: Arc<Inventory>,
+    /// What the logs say, as far as they were read.
+    pub testimony: Arc<Testimony>,
     /// Who must have seen an intent before its release.
     pub quorum: Quorum,
     /// Replay nonces.

@@ -6,6 +6,7 @@ use crate::keys::{KeyError, Keys};
 use crate::store::devices::{self, Membership, Row};
 use crate::store::enrolment_codes;
 use crate::store::{Connection, Standing, StoreError};
+use crate::testimony::{Bounds, Testimony};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -58,13 +59,14 @@ pub struct Code {
 #[derive(Debug)]
 pub struct Inventory {
     keys: Arc<Keys>,
+    testimony: Arc<Testimony>,
 }
 
 impl Inventory {
-    /// Opens what was sealed with these keys.
+    /// Opens what was sealed with these keys, and gives nobody more than the logs leave them.
     #[must_use]
-    pub fn new(keys: Arc<Keys>) -> Self {
-        Self { keys }
+    pub fn new(keys: Arc<Keys>, testimony: Arc<Testimony>) -> Self {
+        Self { keys, testimony }
     }
 
     /// A device, ready to be stored.
@@ -83,7 +85,7 @@ impl Inventory {
     /// These devices, each with what it belongs to. A row that the broker did not write is no device.
     pub async fn find_all(&self, db: &mut Connection, ids: &[Uuid]) -> Result<Vec<(Device, Membership)>, StoreError> {
         let rows = devices::find_all(db, ids).await?.into_iter();
-        Ok(rows.filter_map(|(row, membership)| Some((self.open(&row)?, membership))).collect())
+        Ok(rows.filter_map(|(row, membership)| Some(self.bounded(self.open(&row)?, membership))).collect())
     }
 
     /// The device of this id.
@@ -140,6 +142,18 @@ impl Inventory {
             (&*code.tenant, &*code.user) == (&*row.tenant, &*row.user)
         });
         Ok(code.filter(|code| now < code.expires_at))
+    }
+
+    /// What the log says is revoked stays so, whatever a column says.
+    fn bounded(&self, device: Device, membership: Membership) -> (Device, Membership) {
+        let bounds = self.testimony.bounds((&device.tenant, &device.user), device.id);
+        let stated = Bounds { tenant: membership.tenant, user: membership.user, device: device.state };
+        let held = stated.min(bounds);
+        if held != stated {
+            let (tenant, device) = (&device.tenant, device.id);
+            tracing::error!(tenant, %device, "the log tells of a revocation that the database has not; it stands");
+        }
+        (Device { state: held.device, ..device }, Membership { tenant: held.tenant, user: held.user, ..membership })
     }
 
     fn open(&self, row: &Row) -> Option<Device> {

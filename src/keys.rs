@@ -250,8 +250,9 @@ impl Keys {
 
     /// Opens a subject's key before its row can be read: while the subject is being created.
     pub(crate) fn open_subject(&self, tenant: &str, subject: &str, sealed: &[u8]) -> Result<Arc<SubjectKey>, KeyError> {
-        let key = unseal_key(&self.seal, &subject_aad(tenant, subject), sealed).ok_or(KeyError::SubjectErased)?;
-        SubjectKey::new(&key).map(Arc::new).map_err(|_| KeyError::SubjectErased)
+        let altered = KeyError::Document("subjects");
+        let Some(key) = unseal_key(&self.seal, &subject_aad(tenant, subject), sealed) else { return Err(altered) };
+        SubjectKey::new(&key).map(Arc::new).map_err(|_| altered)
     }
 }
 

@@ -40,6 +40,7 @@ mod sending;
 mod sessions;
 mod sso;
 mod store;
+mod testimony;
 mod time_zone;
 
 use clap::Parser;

@@ -33,6 +33,7 @@ use crate::sending;
 use crate::sessions::Sessions;
 use crate::sso::Sso;
 use crate::store::{Store, log};
+use crate::testimony::Testimony;
 use clap::Args;
 use identity::passkey::RelyingParty;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -114,9 +115,7 @@ async fn run(config: Config, started: Instant, niced: Handle) -> Result<(), Fail
     background.push(tokio::spawn(rewrap::run_all(broker.clone(), stop.clone())));
     let interval = Duration::from_secs(config.times.kek_test_seconds.max(1));
     background.push(tokio::spawn(keks::health::watch(broker.clone(), interval, stop.clone())));
-    if broker.findings.running().next().is_some() {
-        background.push(findings::start(broker.clone(), stop.clone()).await?);
-    }
+    background.push(findings::start(broker.clone(), stop.clone()).await?);
     background.extend(sending::start(&broker, &config, &stop).await?);
     let config = Arc::new(config);
     let delivery = Delivery::start(broker.clone(), config.clone()).await?;
@@ -165,23 +164,16 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
     let floor = log::latest_change(&mut *store.reader().await?).await?;
     let clock = Arc::new(Clock::starting_at(floor));
     let rooms = connect::all(config).await?;
-    let keys = Arc::new(open_keys(config, &store, &rooms, clock.now()).await?);
-    let inventory = Arc::new(Inventory::new(keys.clone()));
-    let (pace, quotas) = (Pace::starting_at(Instant::now()), Arc::new(config.quotas()));
-    let means = Means {
-        clock: clock.clone(),
-        keys: keys.clone(),
-        inventory: inventory.clone(),
-        pace: pace.clone(),
-        quotas: quotas.clone(),
-    };
-    let (committer, task) = Committer::start(store.clone(), means);
+    let keys = open_keys(config, &store, &rooms, clock.now()).await?;
+    let means = means(config, clock, Arc::new(keys));
+    let (committer, task) = Committer::start(store.clone(), means.clone());
+    let Means { clock, keys, inventory, testimony, pace, quotas } = means;
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(".".into(), PathBuf::from);
     let broker = Broker {
         inventory,
         quorum: config.release.quorum(),
         nonces: Nonces::new(&keys.nonce),
-        policies: Rulebook::new(keys.clone(), store.clone(), config.default_policies()?),
+        policies: Rulebook::new(keys.clone(), store.clone(), testimony.clone(), config.default_policies()?),
         weakening_delay: config.policies.weakening_delay(),
         kms: Kms::new(rooms),
         health: health::Health::default(),
@@ -210,6 +202,7 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         deciding: tokio::sync::Mutex::default(),
         public_url: config.public_url.clone(),
         restore_lifetime: Duration::from_secs(config.times.restore_minutes.saturating_mul(60)),
+        testimony,
         decoy: DeviceKey::generate_p256().public().clone(),
         clock,
         store,
@@ -217,6 +210,13 @@ pub(super) async fn open(config: &Config, background: Handle) -> Result<(Arc<Bro
         keys,
     };
     Ok((Arc::new(broker), task))
+}
+
+fn means(config: &Config, clock: Arc<Clock>, keys: Arc<Keys>) -> Means {
+    let testimony = Arc::new(Testimony::default());
+    let inventory = Arc::new(Inventory::new(keys.clone(), testimony.clone()));
+    let (pace, quotas) = (Pace::starting_at(Instant::now()), Arc::new(config.quotas()));
+    Means { clock, keys, inventory, testimony, pace, quotas }
 }
 
 async fn open_keys(

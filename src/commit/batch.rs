@@ -4,11 +4,11 @@ use super::gate::{self, Applied, Change};
 use super::rare::{self, Rare};
 use super::tree::{Forest, Growth, NewLeaf};
 use super::view::View;
-use super::{BATCH, CommitError, Entry, Means, Proposal, Signer, Upkeep, Verdict, Work, sinks};
+use super::{BATCH, CommitError, Entry, Means, PasskeyCount, Proposal, Signer, Upkeep, Verdict, Work, people, sinks};
 use crate::error::Refusal;
 use crate::store::{
     self, Store, broker_keys, budgets, cosignatures, dead_letters, destructions, devices, event_counts, frozen_logs,
-    locks, nonces, notices, passkey_counters, subjects,
+    locks, nonces, notices, subjects,
 };
 use audit::event::{Event, Exposure, Kind, Outcome};
 use audit::leaf::SignedEvent;
@@ -44,6 +44,10 @@ impl Batcher {
                         self.commit_usual(std::mem::take(&mut usual)).await;
                         self.commit_rare(*entry).await;
                     }
+                    Work::Passkey(count, reply) => {
+                        self.commit_usual(std::mem::take(&mut usual)).await;
+                        let _gone = reply.send(self.count_passkey(&count).await);
+                    }
                     Work::Upkeep(upkeep, reply) => {
                         self.commit_usual(std::mem::take(&mut usual)).await;
                         let _gone = reply.send(self.do_upkeep(upkeep).await);
@@ -71,7 +75,7 @@ impl Batcher {
     async fn with_sound_logs<C>(&mut self, entries: Vec<Entry<C>>) -> Vec<Entry<C>> {
         let mut sound = Vec::with_capacity(entries.len());
         for entry in entries {
-            match self.forest.learn(&self.store, &entry.proposal.tenant, &self.signer.keys).await {
+            match self.learn(&entry.proposal.tenant).await {
                 Ok(()) => sound.push(entry),
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "a log cannot be appended to");
@@ -80,6 +84,14 @@ impl Batcher {
             }
         }
         sound
+    }
+
+    /// What was read from end to end and found altered is not appended to, whatever its edge says.
+    async fn learn(&mut self, tenant: &str) -> Result<(), CommitError> {
+        if self.means.testimony.is_doubted(tenant) {
+            return Err(CommitError::LogInconsistent { tenant: tenant.into() });
+        }
+        self.forest.learn(&self.store, tenant, &self.signer.keys).await
     }
 
     async fn write_usual(&mut self, entries: &mut [Entry<Change>]) -> Result<Vec<Verdict>, CommitError> {
@@ -162,6 +174,14 @@ impl Batcher {
         passed.map(|applied| (applied, place.expect("invariant: what passed has a leaf")))
     }
 
+    async fn count_passkey(&mut self, count: &PasskeyCount) -> Result<bool, CommitError> {
+        let mut writer = self.store.writer().await?;
+        let mut transaction = begin(&mut writer).await?;
+        let counted = people::count_passkey(&mut transaction, count).await?;
+        transaction.commit().await?;
+        Ok(counted)
+    }
+
     async fn do_upkeep(&mut self, upkeep: Upkeep) -> Result<(), CommitError> {
         let mut writer = self.store.writer().await?;
         match upkeep {
@@ -205,9 +225,6 @@ impl Batcher {
                 transaction.commit().await?;
             }
             Upkeep::Detach { erasure, from, to } => subjects::detach(&mut writer, &erasure, (from, to)).await?,
-            Upkeep::CountPasskey { credential, counter } => {
-                passkey_counters::set(&mut writer, &credential, counter).await?;
-            }
             Upkeep::FinishErasure(id) => subjects::finish(&mut writer, id).await?,
             Upkeep::EmptyJournal => {
                 if !store::empty_journal(&mut writer).await? {

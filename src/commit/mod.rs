@@ -47,6 +47,7 @@ use crate::store::notices::SealedNotice;
 use crate::store::replays::Replay;
 use crate::store::subjects::{self, Erasure};
 use crate::store::{Store, StoreError};
+use crate::testimony::Testimony;
 use audit::event::{Event, Kind};
 use audit::leaf::{SignedEvent, Stamp};
 use audit::receipt::Receipt;
@@ -217,17 +218,21 @@ pub enum Upkeep {
         /// The index after the last.
         to: u64,
     },
-    /// How often a passkey says that it has signed.
-    CountPasskey {
-        /// Which.
-        credential: String,
-        /// So often.
-        counter: u32,
-    },
     /// Forgets who an erasure was about.
     FinishErasure(Uuid),
     /// Empties the journal beside the database, so that no copy of what was deleted stays there.
     EmptyJournal,
+}
+
+/// How often a passkey says that it has signed.
+#[derive(Debug)]
+pub struct PasskeyCount {
+    /// Which.
+    pub credential: String,
+    /// When it was registered.
+    pub registered: u32,
+    /// Now.
+    pub counter: u32,
 }
 
 /// A proposal on its way, signed for the outcome that is expected.
@@ -245,6 +250,7 @@ type Verdict = Result<Committed, Refusal>;
 enum Work {
     Usual(Box<Entry<Change>>),
     Rare(Box<Entry<Rare>>),
+    Passkey(PasskeyCount, oneshot::Sender<Result<bool, CommitError>>),
     Upkeep(Upkeep, oneshot::Sender<Result<(), CommitError>>),
 }
 
@@ -257,6 +263,8 @@ pub struct Means {
     pub keys: Arc<Keys>,
     /// What opens the documents of devices.
     pub inventory: Arc<Inventory>,
+    /// Which logs are doubted.
+    pub testimony: Arc<Testimony>,
     /// Who is told how fast the logs grow.
     pub pace: Arc<Pace>,
     /// How many restores users and tenants may ask for.
@@ -302,6 +310,13 @@ impl Committer {
         subject: Arc<SubjectKey>,
     ) -> Result<Committed, Error> {
         self.enqueue(proposal, keys, subject, Work::Rare).await
+    }
+
+    /// Counts a signature, one after the other: of two with the same count, one is the second. `false` for that one.
+    pub async fn count_passkey(&self, count: PasskeyCount) -> Result<bool, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Work::Passkey(count, reply)).await.map_err(|_| CommitError::Stopped)?;
+        answer.await.map_err(|_| CommitError::Stopped)?
     }
 
     /// Does upkeep in its turn.

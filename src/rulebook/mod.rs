@@ -8,11 +8,12 @@ pub use version::PolicyVersion;
 use crate::keys::{KeyError, Keys};
 use crate::store::policy_versions::{self, PolicyState};
 use crate::store::{Connection, Store, StoreError, log, tenants};
+use crate::testimony::Testimony;
 use audit::event::{Event, Kind};
 use audit::leaf::{self, LeafError};
 use policies::{PolicyError, PolicySet};
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockWriteGuard};
 use tokio::sync::Mutex;
 
 /// How often the database is asked again where it changes in between.
@@ -28,6 +29,11 @@ pub struct Rules {
     /// What events call it.
     pub digest: [u8; 32],
 }
+
+/// Policies in force, and the index of the event that tells of them; `None` where nothing was ever changed.
+type Verified = (Option<u64>, Arc<Rules>);
+/// By tenant.
+type Kept = HashMap<String, Verified>;
 
 /// Nobody can say which policies are in force: nothing is decided.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +61,8 @@ pub struct Rulebook {
     keys: Arc<Keys>,
     store: Store,
     default: Arc<Rules>,
-    kept: RwLock<HashMap<String, Arc<Rules>>>,
+    testimony: Arc<Testimony>,
+    kept: RwLock<Kept>,
     /// One text at a time: each takes much stack, and memory is locked.
     reading: Mutex<()>,
 }
@@ -63,9 +70,9 @@ pub struct Rulebook {
 impl Rulebook {
     /// Knows nothing but what holds where a tenant has set nothing.
     #[must_use]
-    pub fn new(keys: Arc<Keys>, store: Store, default: PolicySet) -> Self {
+    pub fn new(keys: Arc<Keys>, store: Store, testimony: Arc<Testimony>, default: PolicySet) -> Self {
         let default = Arc::new(Rules { version: None, digest: default.digest(), set: default });
-        Self { keys, store, default, kept: RwLock::default(), reading: Mutex::default() }
+        Self { keys, store, default, testimony, kept: RwLock::default(), reading: Mutex::default() }
     }
 
     /// What holds where a tenant has set nothing.
@@ -90,15 +97,15 @@ impl Rulebook {
 
     /// The policies in force, verified anew.
     pub async fn in_force(&self, tenant: &str) -> Result<Arc<Rules>, RulesError> {
-        let rules = self.verified(tenant).await;
-        match &rules {
-            Ok(rules) => drop(self.write().insert(tenant.to_owned(), rules.clone())),
+        let verified = self.verified(tenant).await;
+        match &verified {
+            Ok(verified) => drop(self.write().insert(tenant.to_owned(), verified.clone())),
             Err(error) => {
                 let error = error as &dyn std::error::Error;
                 tracing::error!(tenant, error, "nobody can say which policies are in force; nothing is released");
             }
         }
-        rules
+        verified.map(|(_, rules)| rules)
     }
 
     /// Reads and validates a text.
@@ -108,7 +115,7 @@ impl Rulebook {
         read.expect("invariant: reading a text does not panic, and nothing aborts it")
     }
 
-    async fn verified(&self, tenant: &str) -> Result<Arc<Rules>, RulesError> {
+    async fn verified(&self, tenant: &str) -> Result<Verified, RulesError> {
         for _ in 1..TRIES {
             let version = self.stated(tenant).await?;
             match self.verify(tenant, version).await {
@@ -124,11 +131,14 @@ impl Rulebook {
         Ok(tenants::find(&mut *self.store.reader().await?, tenant).await?.and_then(|tenant| tenant.policy))
     }
 
-    async fn verify(&self, tenant: &str, version: Option<u64>) -> Result<Arc<Rules>, RulesError> {
+    async fn verify(&self, tenant: &str, version: Option<u64>) -> Result<Verified, RulesError> {
         let mut db = self.store.reader().await?;
-        let told = self.told(&mut db, tenant).await?;
+        let (index, told) = self.told(&mut db, tenant).await?.unzip();
+        if index < self.testimony.newest_policies(tenant) {
+            return Err(RulesError::Unlogged);
+        }
         let Some(version) = version else {
-            return if told.is_none() { Ok(self.default.clone()) } else { Err(RulesError::Unlogged) };
+            return if told.is_none() { Ok((None, self.default.clone())) } else { Err(RulesError::Unlogged) };
         };
         let row = policy_versions::find(&mut db, tenant, version).await?.ok_or(RulesError::Unlogged)?;
         drop(db);
@@ -139,17 +149,20 @@ impl Rulebook {
             return Err(RulesError::Unlogged);
         }
         let set = self.read(document.text).await?;
-        Ok(Arc::new(Rules { version: Some(version), digest: set.digest(), set }))
+        Ok((index, Arc::new(Rules { version: Some(version), digest: set.digest(), set })))
     }
 
-    /// The newest event that tells of other policies, if it is this broker's.
-    async fn told(&self, db: &mut Connection, tenant: &str) -> Result<Option<Event>, RulesError> {
+    /// The newest event that tells of other policies, with its index, if it is this broker's.
+    async fn told(&self, db: &mut Connection, tenant: &str) -> Result<Option<(u64, Event)>, RulesError> {
         let Some(newest) = log::newest_policy_change(db, tenant).await? else { return Ok(None) };
-        self.event(tenant, &newest, Kind::PolicyChanged).map(Some)
+        Ok(Some((newest.index, self.event(tenant, &newest, Kind::PolicyChanged)?)))
     }
 
     /// Whether the log tells that this version was withdrawn: an older document of it may have been put back.
     pub async fn is_withdrawn(&self, version: &PolicyVersion) -> Result<bool, RulesError> {
+        if self.testimony.is_withdrawn(&version.tenant, version.id) {
+            return Ok(true);
+        }
         let leaves = log::withdrawn_policies(&mut *self.store.reader().await?, &version.tenant).await?;
         for leaf in leaves {
             let event = self.event(&version.tenant, &leaf, Kind::PolicyWithdrawn)?;
@@ -166,11 +179,14 @@ impl Rulebook {
         if own { Ok(opened.event) } else { Err(RulesError::Unlogged) }
     }
 
+    /// Those kept, unless the log is known to tell of newer ones.
     fn kept(&self, tenant: &str) -> Option<Arc<Rules>> {
-        self.kept.read().expect("invariant: nothing panics while holding this lock").get(tenant).cloned()
+        let kept = self.kept.read().expect("invariant: nothing panics while holding this lock");
+        let (index, rules) = kept.get(tenant)?;
+        (*index >= self.testimony.newest_policies(tenant)).then(|| rules.clone())
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Arc<Rules>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Kept> {
         self.kept.write().expect("invariant: nothing panics while holding this lock")
     }
 }

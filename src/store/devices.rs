@@ -55,9 +55,11 @@ fn read(row: &AnyRow) -> Result<Row, StoreError> {
     })
 }
 
+/// A user whose key is gone was erased, and only who is revoked is: a log that nobody can read says no more about them.
 fn read_membership(row: &AnyRow) -> Result<Membership, StoreError> {
+    let is_erased = column::<Option<String>>(row, "subject")?.is_none();
     Ok(Membership {
-        user: parsed(row, "user_state")?,
+        user: if is_erased { Standing::Revoked } else { parsed(row, "user_state")? },
         tenant: parsed(row, "tenant_state")?,
         protection: tenants::protection(row)?,
         unattested_days: tenants::unattested_days(row)?,
@@ -72,10 +74,11 @@ pub(crate) async fn find_all(db: &mut Connection, ids: &[Uuid]) -> Result<Vec<(R
     let sql = format!(
         "SELECT d.id, d.tenant, d.user_id, d.thumbprint, d.state, d.sealed,
            u.state AS user_state, t.state AS tenant_state, t.kek, t.second_kek, t.standby_kek,
-           t.unattested_days, t.policy, l.locked_at, f.locked_at AS frozen_at
+           t.unattested_days, t.policy, s.id AS subject, l.locked_at, f.locked_at AS frozen_at
          FROM devices d JOIN users u ON u.tenant = d.tenant AND u.id = d.user_id JOIN tenants t ON t.id = d.tenant
            LEFT JOIN locks l ON l.tenant = d.tenant AND l.user_id = d.user_id
            LEFT JOIN locks f ON f.tenant = d.tenant AND f.user_id = ''
+           LEFT JOIN subjects s ON s.tenant = d.tenant AND s.id = d.user_id
          WHERE d.id IN {}",
         list(ids.len())
     );

@@ -2,6 +2,9 @@
 
 use super::{Connection, StoreError, column};
 
+/// Stands for a passkey that exists twice. Higher than any counter: what signs after it counts back.
+pub(crate) const COPIED: u32 = u32::MAX;
+
 /// The last count of this credential; `None` where it never signed.
 pub(crate) async fn find(db: &mut Connection, credential: &str) -> Result<Option<u32>, StoreError> {
     let sql = "SELECT counter FROM passkey_counters WHERE credential = $1";

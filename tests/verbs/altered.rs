@@ -3,6 +3,7 @@
 use crate::harness::{Broker, Raw, TENANT};
 use protocol::jws::DeviceKey;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// What a device is answered that asks who it is.
 async fn asks(device: &Raw) -> u16 {
@@ -72,4 +73,88 @@ async fn a_code_is_good_for_whom_it_was_made() {
         assert_eq!(Raw::try_enrol(&broker, TENANT, &code, &DeviceKey::generate_p256()).await.status, 201);
     }
     assert_eq!(owners(&broker).await, ["alice", "bob"]);
+}
+
+/// Waits until what the broker reads in its logs has made that true.
+async fn until(mut holds: impl AsyncFnMut() -> bool) -> bool {
+    for _ in 0..100 {
+        if holds().await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_the_log_tells_of_stands() {
+    let mut broker = Broker::start().await;
+    broker.with_tenant().await;
+    broker.admin_ok("/acme/users", json!({"id": "bob"})).await;
+    broker.tenant("other", "carol").await;
+    let mut revoked = Vec::new();
+    for (tenant, user) in [(TENANT, "alice"), (TENANT, "bob"), ("other", "carol")] {
+        revoked.push(Raw::enrol(&broker, tenant, user).await);
+    }
+    let bystander = Raw::enrol(&broker, TENANT, "alice").await;
+    broker.revoke(TENANT, "device", Some(&revoked[0].id().to_string())).await;
+    broker.revoke(TENANT, "user", Some("bob")).await;
+    broker.revoke("other", "tenant", None).await;
+    for statement in [
+        "UPDATE devices SET state = 'active'",
+        "UPDATE users SET state = 'active'",
+        "UPDATE tenants SET state = 'active'",
+    ] {
+        broker.sql(statement).await;
+    }
+    for restarted in [false, true] {
+        for device in &revoked {
+            assert!(until(async || asks(device).await == 403).await, "{restarted}: {}", broker.log());
+        }
+        assert_eq!(asks(&bystander).await, 200);
+        assert!(broker.log().contains("the log tells of a revocation that the database has not"));
+        broker.kill();
+        broker.run(&[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_altered_long_ago_takes_no_event() {
+    let mut broker = Broker::start().await;
+    broker.with_tenant().await;
+    // Full tiles hold the hashes of the first 256 leaves: their texts are not looked at for an append.
+    for number in 0..256 {
+        broker.admin_ok("/acme/users", json!({"id": format!("user-{number}")})).await;
+    }
+    broker.kill();
+    broker.sql("UPDATE leaves SET leaf = (SELECT leaf FROM leaves WHERE leaf_index = 4) WHERE tenant = 'acme' AND leaf_index = 5").await;
+    broker.run(&[]).await;
+    let mut number = 0;
+    let frozen = until(async || {
+        number += 1;
+        let (status, answer) = broker.admin("/acme/users", Some(json!({"id": format!("late-{number}")}))).await;
+        status == 503 && answer["code"] == "log_frozen"
+    });
+    assert!(frozen.await, "{}", broker.log());
+    assert!(broker.log().contains("the log was altered"));
+    assert_eq!(broker.admin("", Some(json!({"id": "other", "name": "Other"}))).await.0, 201, "another tenant's log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_was_erased_gets_no_access_by_another_state() {
+    let mut broker = Broker::start().await;
+    broker.with_tenant().await;
+    let device = Raw::enrol(&broker, TENANT, "alice").await;
+    broker.sql("CREATE TABLE kept AS SELECT * FROM subjects WHERE id = 'alice'").await;
+    broker.revoke(TENANT, "user", Some("alice")).await;
+    let (status, erased) = broker.admin("/acme/users/alice/erase", Some(json!({"reason": "test"}))).await;
+    assert_eq!(status, 201, "{erased}");
+    broker.kill();
+    broker.sql("UPDATE users SET state = 'active'").await;
+    broker.run(&[]).await;
+    let refused = device.send_wrap(&device.wrap("identity", 1, b"key")).await;
+    assert_eq!((refused.status, refused.code()), (403, "user_inactive".into()));
+    // A key that is none is told from one that is gone.
+    broker.sql("INSERT INTO subjects SELECT tenant, id, zeroblob(60) FROM kept").await;
+    assert_ne!(device.send_wrap(&device.wrap("identity", 1, b"key")).await.status, 201);
 }

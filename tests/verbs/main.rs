@@ -7,6 +7,7 @@ mod harness;
 
 mod admin;
 mod altered;
+mod altered_policies;
 mod approvals;
 mod aws_kms;
 mod ceremony;

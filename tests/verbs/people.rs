@@ -293,3 +293,38 @@ async fn who_administers_all_tenants_is_held_to_what_one_demands() {
     assert_eq!(code(sent), refused(403, "passkey_required"));
     root.act_ok(elsewhere, &body).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_copies_of_a_passkey_that_sign_at_once_one_is_believed_at_most() {
+    let broker = Broker::start().await;
+    broker.with_tenant().await;
+    let root = Person::first(&broker).await;
+    let path = format!("{ACME}/admins");
+    let mut acts = Vec::new();
+    for number in 0..8 {
+        let (mut copy, body) = (root.clone(), json!({"name": format!("copy-{number}"), "roles": ["owner"]}));
+        let signed = copy.signed(&path, &body).await.unwrap();
+        acts.push((copy, body, signed));
+    }
+    let sent = acts.iter().map(|(copy, body, signed)| copy.send("POST", &path, (body, signed.as_ref())));
+    let answers: Vec<_> = futures_util::future::join_all(sent).await.into_iter().map(code).collect();
+    assert_eq!(answers.iter().filter(|(status, _)| *status == 201).count(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|(_, code)| code == "passkey_cloned").count(), 7, "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_that_was_planted_never_becomes_the_session() {
+    let broker = Broker::start().await;
+    let mut victim = Person::first(&broker).await;
+    let planter = victim.appoint(&broker, "installation", ("planter", &["auditor"])).await;
+    let mut chosen = planter.clone();
+    chosen.cookie = format!("__Host-keyfold={}", "A".repeat(43));
+    for (planted, then) in [(&chosen, 401), (&planter, 200)] {
+        (victim.cookie, victim.csrf) = (planted.cookie.clone(), String::new());
+        assert_eq!(victim.sign_in().await.0, 200);
+        assert_ne!(victim.cookie, planted.cookie);
+        let (status, session) = planted.get("/v1/admin/session").await;
+        assert_eq!(status, then, "{session}");
+        assert_ne!(session["admin"]["id"], json!(victim.id), "{session}");
+    }
+}

@@ -12,7 +12,7 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["core", "common", "util", "utils", "helper", "manager"];
 
 /// Each module of the broker that is not free to import all of it, and what it may not import.
-const FORBIDDEN: [(&str, &[&str]); 40] = [
+const FORBIDDEN: [(&str, &[&str]); 41] = [
     (
         "console",
         &[
@@ -75,6 +75,7 @@ const FORBIDDEN: [(&str, &[&str]); 40] = [
     ("roster", UPPER),
     ("sessions", UPPER),
     ("sso", UPPER),
+    ("testimony", UPPER),
     ("time_zone", UPPER),
 ];
 const UPPER: &[&str] = &["cli", "console", "http", "ops", "delivery", "cosigning", "sending"];

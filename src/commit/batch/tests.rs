@@ -213,3 +213,24 @@ fn a_rejection_ends_a_release_under_way_and_an_approval_counts_once() {
     assert_eq!(pass(decision(Decision::Approve, 4)).unwrap_err(), Refusal::RestoreOver);
     assert_eq!((view.restores[&RESTORE].state, view.restores[&RESTORE].flight), (RestoreState::Rejected, None));
 }
+
+#[test]
+fn what_other_policies_allowed_is_neither_begun_nor_released() {
+    let own = Uuid::from_u128(3);
+    for (decided, in_force) in [(None, Some(1)), (Some(1), Some(2)), (Some(1), None)] {
+        for begins in [true, false] {
+            let (mut view, mut proposal) = (under_way(own), finish(own));
+            let (device, membership) = asking();
+            view.devices.insert(DEVICE, (device, Membership { policy: in_force, ..membership }));
+            let Change::FinishRelease(release, _) = &mut proposal.change else { panic!("a finish") };
+            release.policy = decided;
+            if begins {
+                view.restores.get_mut(&RESTORE).unwrap().state = RestoreState::Approved;
+                proposal.change = Change::BeginRelease(release.clone());
+            }
+            let refused = gate::pass(&mut proposal, &mut view, 0, 500).unwrap_err();
+            assert_eq!(refused, Refusal::PolicyChanged, "{decided:?} {in_force:?} {begins}");
+            assert!(view.restores[&RESTORE].answer.is_none());
+        }
+    }
+}

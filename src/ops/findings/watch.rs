@@ -1,4 +1,4 @@
-//! The task that follows every log and raises what the rules find.
+//! The task that follows every log, raises what the rules find, and tells what no row may contradict.
 //!
 //! What a rule knows is rebuilt from the log after a start, and which findings were raised is read there too: nothing else
 //! is kept but the index below which nothing is raised any more, so that other thresholds do not judge the past.
@@ -7,10 +7,13 @@ use super::{PAGE, opened};
 use crate::broker::Broker;
 use crate::commit::{Change, Proposal, Upkeep};
 use crate::error::Error;
+use crate::keys::KeyError;
 use crate::ops::log as events;
 use crate::pace::Reader;
-use crate::store::Store;
 use crate::store::cursors::{self, Cursor};
+use crate::store::log;
+use crate::store::{Store, StoreError};
+use crate::testimony::Reading;
 use audit::event::Kind;
 use audit::finding::{Detector, Finding};
 use metrics::{counter, gauge};
@@ -77,16 +80,17 @@ impl Watch {
 
     /// One step in each log that has grown, so that a long one keeps back no other. Tells whether there is more to do.
     async fn round(&mut self) -> Result<bool, Error> {
-        let behind = cursors::behind(&mut *self.store.reader().await?, CURSOR).await?;
+        // Every log, also one that has not grown since the last stop: what it tells is known to nobody yet.
+        let sizes = log::sizes(&mut *self.store.reader().await?).await?;
         let (mut more, mut lag) = (false, 0);
-        for log in behind {
-            let raises_from = self.cursors.get(&log.tenant).copied().unwrap_or_default();
-            let first = || Followed::new(&self.broker, log.tenant.clone(), raises_from);
-            let followed = self.logs.entry(log.tenant.clone()).or_insert_with(first);
+        for (tenant, size) in sizes {
+            let raises_from = self.cursors.get(&tenant).copied().unwrap_or_default();
+            let first = || Followed::new(&self.broker, tenant.clone(), raises_from);
+            let followed = self.logs.entry(tenant.clone()).or_insert_with(first);
             if followed.held.is_none_or(|until| Instant::now() >= until) {
-                more |= followed.step(&self.broker, (&self.store, &self.pace), log.size).await;
+                more |= followed.step(&self.broker, (&self.store, &self.pace), size).await;
             }
-            lag += log.size.saturating_sub(followed.next);
+            lag += size.saturating_sub(followed.next);
         }
         gauge!("keyfold_findings_lag_events").set(lag as f64);
         Ok(more)
@@ -116,6 +120,8 @@ struct Followed {
     detector: Detector,
     /// The first event that was not read.
     next: u64,
+    /// The leaves before.
+    reading: Reading,
     /// What was completed by an event below this is not raised any more.
     raises_from: u64,
     /// Found, and not seen raised in the log, in the order of their events.
@@ -126,7 +132,7 @@ struct Followed {
 impl Followed {
     fn new(broker: &Broker, tenant: String, raises_from: u64) -> Self {
         let detector = Detector::new(&broker.findings);
-        Self { tenant, detector, next: 0, raises_from, due: VecDeque::new(), held: None }
+        Self { tenant, detector, next: 0, reading: Reading::default(), raises_from, due: VecDeque::new(), held: None }
     }
 
     /// Reads on, and raises what is due only when all of the log was read: it may be there already.
@@ -135,16 +141,32 @@ impl Followed {
         self.held = done.as_ref().err().map(|_| Instant::now() + HELD);
         if let Err(error) = done {
             let tenant = &self.tenant;
+            if matches!(error, Error::Store(StoreError::Corrupt { .. }) | Error::Keys(KeyError::Document(_))) {
+                broker.testimony.doubt(tenant);
+                tracing::error!(tenant, "the log was altered: it takes no event any more; `keyfold verify` says where");
+            }
             tracing::error!(tenant, error = &error as &dyn std::error::Error, "findings of a log cannot be raised");
             return false;
         }
         self.next < size || !self.due.is_empty()
     }
 
+    /// Reads a page, at most up to the newest head, which what was read must lead to.
     async fn read(&mut self, broker: &Broker, (store, pace): (&Store, &Reader)) -> Result<(), Error> {
+        let altered = || StoreError::Corrupt { column: "leaf" };
+        let head = log::head(&mut *store.reader().await?, &self.tenant).await?.ok_or_else(altered)?;
         let (from, step) = (self.next, pace.step(PAGE));
-        for entry in events::events_in(&broker.keys, store, &self.tenant, from..from.saturating_add(step)).await? {
+        let entries = events::events_in(&broker.keys, store, &self.tenant, from..from.saturating_add(step)).await?;
+        if entries.is_empty() {
+            return Err(altered().into());
+        }
+        for entry in entries.into_iter().take_while(|entry| entry.index < head.size) {
+            if entry.index != self.next {
+                return Err(altered().into());
+            }
             let opened = opened(&entry)?;
+            broker.testimony.hear(&self.tenant, entry.index, &opened.event);
+            self.reading.add(&entry.leaf);
             if let Some(raised) = Finding::from_event(&opened.event) {
                 self.due.retain(|due| (due.rule, due.trigger()) != (raised.rule, raised.trigger()));
             }
@@ -153,7 +175,8 @@ impl Followed {
             self.next = entry.index + 1;
         }
         pace.rest(self.next - from).await;
-        Ok(())
+        let whole = self.next < head.size || self.reading.leads_to(&head, &*broker.keys.of_tenant(&self.tenant).await?);
+        if whole { Ok(()) } else { Err(altered().into()) }
     }
 
     /// When this fails, nobody knows whether the event was written: it stays due until the log has been read again.

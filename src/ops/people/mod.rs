@@ -12,15 +12,16 @@ use super::admin::require_tenant;
 use crate::broker::Broker;
 use crate::caller::{AdminCaller, Source};
 use crate::clock::Timestamp;
-use crate::commit::{Proposal, Rare, Upkeep};
+use crate::commit::{PasskeyCount, Proposal, Rare};
 use crate::digest::sha256;
 use crate::error::{Error, Refusal};
 use crate::ops::from_source;
 use crate::roster::{self, Admin, AdminState, INSTALLATION, Invitation};
 use crate::sessions::random;
-use crate::store::{Connection, StoreError, passkey_counters};
+use crate::store::passkey_counters::{self, COPIED};
+use crate::store::{Connection, StoreError};
 use audit::event::{Event, Kind, Outcome};
-use identity::passkey::{Assertion, Passkey, shows_clone};
+use identity::passkey::{Assertion, Passkey};
 use notices::Notice;
 use policies::admin::Role;
 use uuid::Uuid;
@@ -191,26 +192,21 @@ fn invitation(now: Timestamp) -> (Invitation, String) {
     (Invitation { hash: sha256(text.as_bytes()), expires_at: now + INVITED }, text)
 }
 
-/// Higher than any counter: what signs after it counts back.
-const NEVER_AGAIN: u32 = u32::MAX;
-
 /// Whether the passkey was found to exist twice: nobody knows which of the two has signed.
 pub(super) async fn is_copied(db: &mut Connection, credential: &str) -> Result<bool, StoreError> {
-    Ok(passkey_counters::find(db, credential).await? == Some(NEVER_AGAIN))
+    Ok(passkey_counters::find(db, credential).await? == Some(COPIED))
 }
 
-/// Counts a signature. A passkey that counts back exists twice: nothing that either of the two signs is believed any more.
+/// Counts a signature, and says so in the log where the passkey turns out to exist twice.
 async fn count(broker: &Broker, admin: &Admin, source: &Source, assertion: &Assertion) -> Result<(), Error> {
-    let last = passkey_counters::find(&mut *broker.store.reader().await?, &assertion.credential).await?;
     let passkey = admin.passkeys.iter().find(|passkey| passkey.id() == assertion.credential);
-    let last = last.or(passkey.map(Passkey::registered_counter)).unwrap_or(0);
-    let credential = assertion.credential.clone();
-    if shows_clone(last, assertion.counter) {
-        broker.committer.upkeep(Upkeep::CountPasskey { credential, counter: NEVER_AGAIN }).await?;
-        let mut event = event(Kind::AdminDenied, admin, source).actor(admin.actor());
-        event.outcome = Outcome::from_static(Refusal::PasskeyCloned.as_str());
-        commit_note(broker, admin, event).await?;
-        return Err(Refusal::PasskeyCloned.into());
+    let registered = passkey.map_or(0, Passkey::registered_counter);
+    let (credential, counter) = (assertion.credential.clone(), assertion.counter);
+    if broker.committer.count_passkey(PasskeyCount { credential, registered, counter }).await? {
+        return Ok(());
     }
-    Ok(broker.committer.upkeep(Upkeep::CountPasskey { credential, counter: assertion.counter }).await?)
+    let mut event = event(Kind::AdminDenied, admin, source).actor(admin.actor());
+    event.outcome = Outcome::from_static(Refusal::PasskeyCloned.as_str());
+    commit_note(broker, admin, event).await?;
+    Err(Refusal::PasskeyCloned.into())
 }
