@@ -10,7 +10,7 @@ use crate::store::devices::Membership;
 use crate::store::locks::{self, Holder, Lock};
 use crate::store::{Connection, StoreError, restores, users};
 use audit::event::{Event, Kind, Outcome};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What those whom a batch is about have taken of their quotas.
@@ -21,8 +21,10 @@ pub(super) struct Taken {
     /// How many restores of each are not over.
     open: HashMap<Holder, u32>,
     changed: BTreeSet<Holder>,
-    /// Locked in this batch.
-    locks: HashMap<Holder, Lock>,
+    /// Who is locked.
+    locked: HashSet<Holder>,
+    /// Of them, those who were not before this batch.
+    new_locks: Vec<Lock>,
     /// What has happened because of the entry that is looked at.
     follows: Vec<Event>,
 }
@@ -39,9 +41,10 @@ impl Taken {
             return Ok(taken);
         }
         let tenants: BTreeSet<Holder> = users.iter().map(|user| Holder::tenant(&user.tenant)).collect();
-        let all: Vec<&Holder> = users.iter().chain(&tenants).collect();
+        let (users, all): (Vec<_>, Vec<_>) = (users.iter().collect(), users.iter().chain(&tenants).collect());
         taken.budgets = budgets::find_all(db, &all).await?.into_iter().collect();
-        taken.open = restores::count_open(db, &users.iter().collect::<Vec<_>>()).await?.into_iter().collect();
+        taken.open = restores::count_open(db, &users).await?.into_iter().collect();
+        taken.locked = locks::among(db, &all).await?.into_iter().collect();
         Ok(taken)
     }
 
@@ -75,10 +78,10 @@ impl Taken {
 
     /// Refuses where the user is locked, or the tenant's restores are frozen: before, or in this batch.
     pub(super) fn check_unlocked(&self, user: &Holder, membership: &Membership) -> Result<(), Refusal> {
-        if membership.frozen || self.locks.contains_key(&Holder::tenant(&user.tenant)) {
+        if membership.frozen || self.locked.contains(&Holder::tenant(&user.tenant)) {
             return Err(Refusal::RestoresFrozen);
         }
-        if membership.locked || self.locks.contains_key(user) {
+        if membership.locked || self.locked.contains(user) {
             return Err(Refusal::UserLocked);
         }
         Ok(())
@@ -94,21 +97,21 @@ impl Taken {
         if !changed.is_empty() {
             budgets::store_all(db, &changed).await?;
         }
-        let locks: Vec<Lock> = self.locks.into_values().collect();
-        if locks.is_empty() { Ok(()) } else { locks::insert_all(db, &locks).await }
+        if self.new_locks.is_empty() { Ok(()) } else { locks::insert_all(db, &self.new_locks).await }
     }
 
     fn lock(&mut self, holder: Holder, now: Timestamp) {
+        if !self.locked.insert(holder.clone()) {
+            return;
+        }
         let event = match holder.is_tenant() {
             true => Event::new(Kind::RestoresFrozen, const { Outcome::from_static("too_many_restores") }),
             false => {
                 Event::new(Kind::UserLocked, const { Outcome::from_static("too_many_failures") }).user(&*holder.user)
             }
         };
-        let lock = Lock { holder: holder.clone(), by_admin: false, locked_at: now };
-        if self.locks.insert(holder, lock).is_none() {
-            self.follows.push(event);
-        }
+        self.new_locks.push(Lock { holder, by_admin: false, locked_at: now });
+        self.follows.push(event);
     }
 
     fn of(&self, holder: &Holder) -> Budgets {

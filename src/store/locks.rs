@@ -60,6 +60,16 @@ pub(crate) async fn find(db: &mut Connection, holder: &Holder) -> Result<Option<
     query.fetch_optional(db).await?.as_ref().map(read).transpose()
 }
 
+/// Those of them who are locked.
+pub(crate) async fn among(db: &mut Connection, holders: &[&Holder]) -> Result<Vec<Holder>, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM locks WHERE (tenant, user_id) IN (VALUES {})", placeholders(holders.len(), 2));
+    let query = holders
+        .iter()
+        .fold(sqlx::query(AssertSqlSafe(sql)), |query, Holder { tenant, user }| query.bind(tenant).bind(user));
+    query.fetch_all(db).await?.iter().map(|row| Ok(read(row)?.holder)).collect()
+}
+
 /// At least one; whoever is locked already stays so.
 pub(crate) async fn insert_all(db: &mut Connection, locks: &[Lock]) -> Result<(), StoreError> {
     let sql = format!(

@@ -108,6 +108,7 @@ async fn who_fails_too_often_is_locked_until_a_person_unlocks_them() {
     assert_eq!(refused(&ask(&alice).await), locked);
     assert_eq!(refused(&alice.release(&opened).await), locked, "also what was approved before");
     assert_eq!(broker.unwraps().await, unwraps);
+    assert_eq!(fail(&alice).await, problem(404, "record_unknown"), "that is no other lock");
     alice.backup("archive", 1, b"another key").await;
     assert_eq!(ask(&bob).await.status, 201);
 
