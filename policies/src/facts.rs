@@ -81,7 +81,7 @@ pub struct RecordFacts<'a> {
 pub struct Circumstances<'a> {
     /// The time of the decision, in Unix seconds.
     pub now: i64,
-    /// The same time on the tenant's clocks.
+    /// The same time on the user's clocks.
     pub local: LocalTime,
     /// Whether the request states a reason.
     pub reason_given: bool,

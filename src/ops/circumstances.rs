@@ -8,8 +8,8 @@ use crate::store::restores::Restore;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Where a request comes from, and when its user had logged in. Of a restore it is kept, sealed: who looks at the restore later has no request, and nobody who
-/// writes the database can say that it came from elsewhere.
+/// Where a request comes from, and when its user had logged in. Of a restore it is kept, sealed: who looks at the restore later
+/// has no request, and nobody who writes the database can say that it came from elsewhere.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Circumstances {

@@ -30,6 +30,13 @@ async fn two_people_join_and_run_a_tenant() {
     let (_, device) = broker.admin(&format!("/{TENANT}/devices/{}", sample.device), None).await;
     assert_eq!(device["state"], "revoked");
 
+    // To whom somebody reports, and where their clocks are, is signed too; the form begins with what is so.
+    sam.open(&format!("/console/tenants/{TENANT}/people/alice")).await;
+    sam.act("Change who the person reports to", &[("managers", "bob, carol")]).await;
+    sam.act("Change the person's time zone", &[("time_zone", "Europe/Berlin")]).await;
+    assert!(sam.browser.text().await.contains("Europe/Berlin"));
+    assert_eq!(sam.browser.count("input[name=managers][value='bob carol']").await, 1);
+
     // They appoint nobody: the form is not there, and the API refuses.
     sam.open("/console/tenants/installation/admins").await;
     assert_eq!(sam.browser.count("form.act[data-path$='/admins']").await, 0);
