@@ -33,8 +33,8 @@ pub use keks::{Kek, KekDetails, KekHealth, KekHoldings, Probe, ProbeStep, Protec
 pub use locks::{AskLock, Lock, LocksQuery};
 pub use lookup::{Hit, Hits, OwnedQuery, RestoresQuery, SearchQuery};
 pub use people::{
-    Act, Admin, Admins, Appoint, Assign, BackChannelLogout, BeginAct, BeginSignOn, Ceremony, CreateToken, Invited,
-    Join, Line, Passkey, Session, Sessions, Shown, SignOn, SignOnCallback, SignedIn, Token, Tokens,
+    Act, Admin, Appoint, Assign, BackChannelLogout, BeginAct, BeginSignOn, Ceremony, CreateToken, Invited, Join, Line,
+    Passkey, Session, Sessions, Shown, SignOn, SignOnCallback, SignedIn, Token,
 };
 pub use policies::{
     DraftPolicy, PolicyDecision, PolicyInForce, PolicyLibrary, PolicyMistake, PolicySeen, PolicyTried, PolicyValidated,

@@ -176,20 +176,6 @@ pub struct Sessions {
     pub items: Vec<Session>,
 }
 
-/// People who administer.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Admins {
-    /// By name.
-    pub items: Vec<Admin>,
-}
-
-/// API tokens.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Tokens {
-    /// Oldest first.
-    pub items: Vec<Token>,
-}
-
 /// An API token, without the token.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Token {

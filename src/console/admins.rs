@@ -2,21 +2,21 @@
 
 use super::cell::Cell;
 use super::client::{Api, At};
-use super::csv::Row;
+use super::csv::{self, Row};
 use super::form::{Field, Form};
 use super::frame::{Answer, Frame, Section};
-use super::refusal::Refusal;
+use super::list::Here;
 use super::sheet::Sheet;
 use super::table::Table;
-use crate::api::{Admin, Admins, Sessions};
+use crate::api::{Admin, Page, Sessions};
 use axum::extract::Path;
 use policies::admin::{Act, Role};
 
 /// `/console/tenants/{tenant}/admins`
-pub(super) async fn list(api: Api, Path(tenant): Path<String>) -> Answer {
+pub(super) async fn list(api: Api, Path(tenant): Path<String>, here: Here) -> Answer {
     let at = At::tenant(&tenant, &["admins"]);
     let frame = Frame::tenant(&api, &tenant, Section::Admins, "Administrators").await?;
-    let Admins { items } = api.get(&at).await?;
+    let table = Table::read::<Admin>(&api, at.clone(), (&here, &frame.base)).await?;
     let fields = [
         Field::text("name", "Name: a-z, 0-9, dot, hyphen, underscore"),
         Field::optional("email", "E-mail for notices"),
@@ -24,15 +24,18 @@ pub(super) async fn list(api: Api, Path(tenant): Path<String>) -> Answer {
         Field::optional("user", "Their own account among the people here: they never approve for it"),
     ];
     let appoint = Form::plain(Act::AdminsWrite, "Appoint an administrator", &at, fields);
-    let table = Table::of("", &items, &frame.base);
     Sheet::new(frame).table(table).form(appoint).page()
+}
+
+/// `/console/tenants/{tenant}/admins.csv`
+pub(super) async fn csv(api: Api, Path(tenant): Path<String>, here: Here) -> Answer {
+    csv::export::<Page<Admin>>(api, At::tenant(&tenant, &["admins"]), &here, "administrators").await
 }
 
 /// `/console/tenants/{tenant}/admins/{admin}`
 pub(super) async fn show(api: Api, Path((tenant, id)): Path<(String, String)>) -> Answer {
     let of = |parts: &[&str]| At::tenant(&tenant, &[&["admins", &*id], parts].concat());
-    let Admins { items } = api.get(&At::tenant(&tenant, &["admins"])).await?;
-    let admin = items.into_iter().find(|admin| admin.id.to_string() == id).ok_or_else(Refusal::not_found)?;
+    let admin: Admin = api.get(&of(&[])).await?;
     let frame = Frame::tenant(&api, &tenant, Section::Admins, &admin.name).await?;
     let sessions: Option<Sessions> = api.find(&of(&["sessions"])).await?;
     let sessions = sessions.map(|sessions| Table::of("Sessions", &sessions.items, ""));

@@ -84,9 +84,9 @@ fn link<'a>(path: &str, query: impl Iterator<Item = (&'a str, &'a str)>) -> Stri
 }
 
 impl Links {
-    /// The same, of a list that is not given as a file.
-    pub(super) fn no_file(self) -> Self {
-        Self { csv: None, ..self }
+    /// The same, of a list whose file is there.
+    pub(super) fn file(self, csv: String) -> Self {
+        Self { csv: Some(csv), ..self }
     }
 }
 

@@ -4,7 +4,7 @@ use super::cell::Cell;
 use super::client::{Api, At};
 use super::csv::{self, Row};
 use super::form::{Field, Form};
-use super::frame::{Answer, Frame, Section};
+use super::frame::{Answer, Frame, Section, escaped};
 use super::list::Here;
 use super::sheet::Sheet;
 use super::table::Table;
@@ -29,8 +29,9 @@ pub(super) async fn show(api: Api, Path((tenant, sink)): Path<(String, String)>,
     let at = |part: &str| At::tenant(&tenant, &["sinks", &sink, part]);
     let frame = Frame::tenant(&api, &tenant, Section::Sinks, &sink).await?;
     let letters: Page<DeadLetter> = api.get(&here.part_of(at("dead-letters"))).await?;
-    let table =
-        Table::of("Dead letters", &letters.items, &frame.base).going_on(here.links(letters.next.as_deref()).no_file());
+    let links =
+        here.links(letters.next.as_deref()).file(format!("{}/sinks/{}/dead-letters.csv", frame.base, escaped(&sink)));
+    let table = Table::of("Dead letters", &letters.items, &frame.base).going_on(links);
     let replay = [Field::number("from", "First event"), Field::number("to", "First event beyond")];
     let give_up = [Field::number("to", "First event that is still to be delivered"), Field::reason()];
     Sheet::new(frame)
@@ -45,6 +46,12 @@ pub(super) async fn show(api: Api, Path((tenant, sink)): Path<(String, String)>,
                 .warning("The receiver never gets those before. The log keeps them."),
         )
         .page()
+}
+
+/// `/console/tenants/{tenant}/sinks/{sink}/dead-letters.csv`
+pub(super) async fn dead_letters(api: Api, Path((tenant, sink)): Path<(String, String)>, here: Here) -> Answer {
+    let at = At::tenant(&tenant, &["sinks", &sink, "dead-letters"]);
+    csv::export::<Page<DeadLetter>>(api, at, &here, "dead-letters").await
 }
 
 fn redeliver(tenant: &str, sink: &str, letters: &[DeadLetter]) -> Option<Form> {

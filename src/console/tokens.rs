@@ -2,19 +2,20 @@
 
 use super::cell::Cell;
 use super::client::{Api, At};
-use super::csv::Row;
+use super::csv::{self, Row};
 use super::form::{Field, Form};
 use super::frame::{Answer, Frame, Section};
+use super::list::Here;
 use super::sheet::Sheet;
 use super::table::Table;
-use crate::api::{Token, Tokens};
+use crate::api::{Page, Token};
 use axum::extract::Path;
 use policies::admin::Act;
 
 /// `/console/tenants/{tenant}/tokens`
-pub(super) async fn list(api: Api, Path(tenant): Path<String>) -> Answer {
+pub(super) async fn list(api: Api, Path(tenant): Path<String>, here: Here) -> Answer {
     let at = At::tenant(&tenant, &["tokens"]);
-    let Tokens { items } = api.get(&at).await?;
+    let Page { items, next } = api.get::<Page<Token>>(&here.part_of(at.clone())).await?;
     let frame = Frame::tenant(&api, &tenant, Section::Tokens, "API tokens").await?;
     let scopes = Act::ALL.into_iter().filter(|act| !act.is_for_people() && frame.may(*act));
     let fields = [
@@ -23,8 +24,13 @@ pub(super) async fn list(api: Api, Path(tenant): Path<String>) -> Answer {
         Field::some("acts", "What it may do", scopes.map(|act| (act.as_str().to_owned(), false)).collect()),
     ];
     let make = Form::plain(Act::TokensWrite, "Make an API token", &at, fields);
-    let table = Table::of("", &items, &frame.base);
+    let table = Table::of("", &items, &frame.base).going_on(here.links(next.as_deref()));
     Sheet::new(frame).table(table).form(make).forms(revoke(&tenant, &items)).page()
+}
+
+/// `/console/tenants/{tenant}/tokens.csv`
+pub(super) async fn csv(api: Api, Path(tenant): Path<String>, here: Here) -> Answer {
+    csv::export::<Page<Token>>(api, At::tenant(&tenant, &["tokens"]), &here, "tokens").await
 }
 
 fn revoke(tenant: &str, tokens: &[Token]) -> Option<Form> {

@@ -255,3 +255,15 @@ pub(super) fn listed<R, T>(
     let next = rows.last().filter(|_| more).map(key);
     Ok(Json(Page { items: rows.into_iter().map(show).collect(), next }))
 }
+
+/// A part of a list that is read as a whole, in the order of its keys.
+pub(super) fn part_of<R, T>(
+    mut rows: Vec<R>,
+    query: &PageQuery,
+    key: impl Fn(&R) -> String,
+    show: impl Fn(R) -> T,
+) -> Listed<T> {
+    limit(query)?;
+    rows.retain(|row| key(row) > query.after);
+    listed(rows, query, key, show)
+}

@@ -1,9 +1,9 @@
 //! The admin API: people who administer, and API tokens.
 
-use super::admin::{Created, Shared};
-use super::request::{Admin, Body, InPath, detached};
+use super::admin::{Created, Listed, Shared, part_of};
+use super::request::{Admin, Body, InPath, InQuery, detached};
 use super::sessions::shown_session;
-use crate::api;
+use crate::api::{self, Page, PageQuery};
 use crate::broker::Broker;
 use crate::error::Error;
 use crate::ops::people::{self, Appointment, tokens};
@@ -49,11 +49,27 @@ fn invited(broker: &Broker, (admin, invitation): (roster::Admin, String)) -> Jso
 
 /// Who administers there.
 #[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/admins", tag = "people", security(("admin" = ["admins:read"])),
-    params(("tenant" = String, Path)), operation_id = "admins",
-    responses((status = 200, body = api::Admins), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn admins(State(broker): Shared, InPath(tenant): InPath<String>) -> Result<Json<api::Admins>, Error> {
+    params(("tenant" = String, Path), PageQuery), operation_id = "admins",
+    responses((status = 200, body = Page<api::Admin>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn admins(
+    State(broker): Shared,
+    InPath(tenant): InPath<String>,
+    InQuery(query): InQuery<PageQuery>,
+) -> Listed<api::Admin> {
     let admins = people::list(&broker, &tenant).await?;
-    Ok(Json(api::Admins { items: admins.iter().map(shown_admin).collect() }))
+    part_of(admins, &query, |admin| admin.name.clone(), |admin| shown_admin(&admin))
+}
+
+/// One of them.
+#[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/admins/{admin}", tag = "people", security(("admin" = ["admins:read"])),
+    params(("tenant" = String, Path), ("admin" = Uuid, Path)), operation_id = "admin",
+    responses((status = 200, body = api::Admin), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn admin(
+    State(broker): Shared,
+    InPath((tenant, id)): InPath<(String, Uuid)>,
+) -> Result<Json<api::Admin>, Error> {
+    let admin = people::list(&broker, &tenant).await?.into_iter().find(|admin| admin.id == id);
+    Ok(Json(shown_admin(&admin.ok_or(Error::NotFound)?)))
 }
 
 /// Gives a person other roles.
@@ -152,11 +168,14 @@ pub(super) async fn create_token(
 
 /// The API tokens that count there.
 #[utoipa::path(get, path = "/v1/admin/tenants/{tenant}/tokens", tag = "people", security(("admin" = ["tokens:read"])),
-    params(("tenant" = String, Path)), operation_id = "tokens",
-    responses((status = 200, body = api::Tokens), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn tokens(State(broker): Shared, InPath(tenant): InPath<String>) -> Result<Json<api::Tokens>, Error> {
-    let tokens = tokens::list(&broker, &tenant).await?;
-    Ok(Json(api::Tokens { items: tokens.into_iter().map(shown_token).collect() }))
+    params(("tenant" = String, Path), PageQuery), operation_id = "tokens",
+    responses((status = 200, body = Page<api::Token>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn tokens(
+    State(broker): Shared,
+    InPath(tenant): InPath<String>,
+    InQuery(query): InQuery<PageQuery>,
+) -> Listed<api::Token> {
+    part_of(tokens::list(&broker, &tenant).await?, &query, |token| token.id.to_string(), shown_token)
 }
 
 /// Ends an API token.

@@ -125,6 +125,7 @@ fn of_people_who_administer() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(sessions::remove_passkey))
         .routes(routes!(acts::begin))
         .routes(routes!(people::appoint, people::admins))
+        .routes(routes!(people::admin))
         .routes(routes!(people::assign))
         .routes(routes!(people::invite_again))
         .routes(routes!(people::revoke))
