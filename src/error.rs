@@ -89,7 +89,7 @@ stored_words! {
         /// The user's restores are locked until an administrator unlocks them.
         UserLocked = "user_locked",
         /// All restores of the tenant are frozen until an administrator thaws them.
-        RestoresFrozen = "restores_frozen",
+        TenantFrozen = "tenant_frozen",
         /// There is no lock to take away.
         NotLocked = "not_locked",
         /// A policy forbids it, or none permits it.

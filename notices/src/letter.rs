@@ -54,7 +54,7 @@ impl Draft {
             Notice::RestoreVetoed { restore } => ended(restore, "was stopped", "It was stopped before its release."),
             Notice::RestoreExpired { restore } => ended(restore, "ran out", "Nobody acted in time."),
             Notice::RestoreReleased { restore } => released(restore),
-            Notice::RestoresFrozen { more_than, page } => frozen(*more_than, page),
+            Notice::TenantFrozen { more_than, page } => frozen(*more_than, page),
             Notice::EmailChanged { user } => email_changed(user),
             Notice::UserLocked { user, failures, page } => locked(user, *failures, page),
             Notice::BreakGlassUsed { key, act, page } => break_glass(key, act, page),

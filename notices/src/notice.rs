@@ -55,8 +55,8 @@ pub enum Notice {
         restore: Restore,
     },
     /// To administrators: none of the tenant's restores is released.
-    #[serde(rename = "restores.frozen")]
-    RestoresFrozen {
+    #[serde(rename = "tenant.frozen")]
+    TenantFrozen {
         /// More than so many were asked for within an hour; nothing where an administrator has frozen them.
         more_than: Option<u32>,
         /// The console's page where they can be let through again.
@@ -128,7 +128,7 @@ impl Notice {
             | Self::RestoreVetoed { restore }
             | Self::RestoreReleased { restore }
             | Self::RestoreExpired { restore } => Some(restore.restore),
-            Self::RestoresFrozen { .. }
+            Self::TenantFrozen { .. }
             | Self::EmailChanged { .. }
             | Self::UserLocked { .. }
             | Self::BreakGlassUsed { .. }

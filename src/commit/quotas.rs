@@ -58,7 +58,7 @@ impl Taken {
         let tenant = Holder::tenant(&user.tenant);
         if !self.of(&tenant).asked.has_room(quota.tenant_asking(), now) {
             self.lock(tenant, now);
-            return Err(Refusal::RestoresFrozen);
+            return Err(Refusal::TenantFrozen);
         }
         self.change(user).asked.take(quota.asking(), now);
         self.change(&tenant).asked.take(quota.tenant_asking(), now);
@@ -79,7 +79,7 @@ impl Taken {
     /// Refuses where the user is locked, or the tenant's restores are frozen: before, or in this batch.
     pub(super) fn check_unlocked(&self, user: &Holder, membership: &Membership) -> Result<(), Refusal> {
         if membership.frozen || self.locked.contains(&Holder::tenant(&user.tenant)) {
-            return Err(Refusal::RestoresFrozen);
+            return Err(Refusal::TenantFrozen);
         }
         if membership.locked || self.locked.contains(user) {
             return Err(Refusal::UserLocked);
@@ -105,7 +105,7 @@ impl Taken {
             return;
         }
         let event = match holder.is_tenant() {
-            true => Event::new(Kind::RestoresFrozen, const { Outcome::from_static("too_many_restores") }),
+            true => Event::new(Kind::TenantFrozen, const { Outcome::from_static("too_many_restores") }),
             false => {
                 Event::new(Kind::UserLocked, const { Outcome::from_static("too_many_failures") }).user(&*holder.user)
             }

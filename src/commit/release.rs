@@ -141,7 +141,7 @@ pub(super) fn land(view: &mut View, (id, flight): (Uuid, Uuid), next: RestoreSta
 /// approval is gone, others may still approve, and a lock may be lifted; else nothing may be left that could be released
 /// later.
 pub(super) fn land_refused(view: &mut View, release: &ReleaseRequest, refusal: Refusal, now: Timestamp) {
-    let waits = matches!(refusal, Refusal::RestorePending | Refusal::UserLocked | Refusal::RestoresFrozen);
+    let waits = matches!(refusal, Refusal::RestorePending | Refusal::UserLocked | Refusal::TenantFrozen);
     let next = if waits { RestoreState::Pending } else { RestoreState::Failed };
     land(view, (release.restore, release.flight), next, now);
 }

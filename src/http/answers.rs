@@ -23,9 +23,9 @@ const OWN: &[(&str, &[Refusal])] = {
         MaterialInvalid, NotAllowed, NotLocked, NothingToRollBack, NothingToRotate, OwnRestore, PasskeyCloned,
         PasskeyRefused, PersonNeeded, PolicyChanged, PolicyDenied, PolicyVersionChanged, PolicyVersionOver,
         ProtectionChanged, ProviderReserved, QuotaSpent, RecordShredded, RecordTaken, RecordUnknown, RestoreInProgress,
-        RestoreNotReleased, RestoreOver, RestorePending, RestoreReleased, RestoreUnknown, RestoresFrozen, RewrapOpen,
-        RewrapOver, SealedInvalid, SecondAdministratorNeeded, SignOnRefused, SinkRunning, StaleGeneration,
-        StaleIngress, SubjectErased, Taken, TranscriptMismatch, Unknown, UserChanged, UserInactive, UserLocked,
+        RestoreNotReleased, RestoreOver, RestorePending, RestoreReleased, RestoreUnknown, RewrapOpen, RewrapOver,
+        SealedInvalid, SecondAdministratorNeeded, SignOnRefused, SinkRunning, StaleGeneration, StaleIngress,
+        SubjectErased, Taken, TenantFrozen, TranscriptMismatch, Unknown, UserChanged, UserInactive, UserLocked,
         UserNotRevoked,
     };
     &[
@@ -110,7 +110,7 @@ const OWN: &[(&str, &[Refusal])] = {
         ),
         (
             "restores_open",
-            &[PolicyDenied, RecordUnknown, LoginInvalid, IssuerUnavailable, QuotaSpent, UserLocked, RestoresFrozen],
+            &[PolicyDenied, RecordUnknown, LoginInvalid, IssuerUnavailable, QuotaSpent, UserLocked, TenantFrozen],
         ),
         (
             "restores_release",
@@ -124,7 +124,7 @@ const OWN: &[(&str, &[Refusal])] = {
                 PolicyDenied,
                 PolicyChanged,
                 UserLocked,
-                RestoresFrozen,
+                TenantFrozen,
                 KekInactive,
             ],
         ),

@@ -128,7 +128,7 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::UserLocked => {
             (StatusCode::FORBIDDEN, "The user's restores are locked; an administrator can unlock them")
         }
-        Refusal::RestoresFrozen => {
+        Refusal::TenantFrozen => {
             (StatusCode::FORBIDDEN, "The tenant's restores are frozen; an administrator can let them go on")
         }
         Refusal::NotLocked => (StatusCode::CONFLICT, "Nothing is locked there"),

@@ -62,8 +62,8 @@ pub async fn tell(broker: &Broker) -> Result<(), Error> {
 
 fn event(holder: &Holder, locked: bool) -> Event {
     let kind = match (holder.is_tenant(), locked) {
-        (true, true) => Kind::RestoresFrozen,
-        (true, false) => Kind::RestoresThawed,
+        (true, true) => Kind::TenantFrozen,
+        (true, false) => Kind::TenantThawed,
         (false, true) => Kind::UserLocked,
         (false, false) => Kind::UserUnlocked,
     };
@@ -92,7 +92,7 @@ fn notice(broker: &Broker, lock: &Lock) -> Notice {
     let console = format!("{}/console/tenants/{tenant}", broker.public_url);
     if lock.holder.is_tenant() {
         let more_than = by_quota.then_some(quota.tenant_restores_per_hour);
-        return Notice::RestoresFrozen { more_than, page: format!("{console}/locks") };
+        return Notice::TenantFrozen { more_than, page: format!("{console}/locks") };
     }
     let failures = by_quota.then_some(quota.failures_per_day);
     Notice::UserLocked { user: user.clone(), failures, page: format!("{console}/locks") }

@@ -2,6 +2,8 @@
 
 use crate::harness::{Broker, Raw};
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// The tenant.
 pub const TENANT: &str = "acme";
@@ -56,6 +58,11 @@ pub async fn fill(broker: &Broker) -> Sample {
     lost.backup("messages", 1, b"carol's messages").await;
     broker.admin_ok(&path("/protection"), json!({"kek": kek, "standby_kek": standby["id"]})).await;
     let rewrap = broker.admin_ok(&path("/rewraps"), json!({})).await;
+    // While it runs, what would be lost with a KEK changes.
+    let progress = path(&format!("/rewraps/{}", rewrap["id"].as_str().unwrap()));
+    while broker.admin(&progress, None).await.1["state"] != "completed" {
+        sleep(Duration::from_millis(20)).await;
+    }
 
     let (restored, _) = phone.open("identity").await;
     assert_eq!(phone.release(&restored).await.status, 200);

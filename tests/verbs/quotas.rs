@@ -180,7 +180,7 @@ async fn a_tenant_that_asks_too_fast_is_frozen_and_people_are_told() {
         opened.push(device.open(KIND).await.0);
     }
     assert_eq!(devices[0].release(&opened[0]).await.status, 200);
-    let frozen = problem(403, "restores_frozen");
+    let frozen = problem(403, "tenant_frozen");
     assert_eq!(refused(&ask(&devices[3]).await), frozen);
     let unwraps = broker.unwraps().await;
     assert_eq!(refused(&devices[0].release(&opened[0]).await), frozen, "nor is an answer given again");
@@ -201,8 +201,8 @@ async fn a_tenant_that_asks_too_fast_is_frozen_and_people_are_told() {
     assert_eq!(devices[1].release(&opened[1]).await.status, 200);
     assert_eq!(ask(&devices[3]).await.status, 201, "the quota is whole again");
     let log = broker.verified_log(TENANT, &vkey);
-    assert_eq!(outcomes(&log, "restores.frozen"), ["too_many_restores"]);
-    assert_eq!(outcomes(&log, "restores.thawed"), ["ok"]);
+    assert_eq!(outcomes(&log, "tenant.frozen"), ["too_many_restores"]);
+    assert_eq!(outcomes(&log, "tenant.thawed"), ["ok"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,7 +224,7 @@ async fn an_administrator_stops_everything_at_once_and_only_a_person_lets_it_go_
     };
     let why = json!({"reason": "something is wrong"});
     assert_eq!(by_token("locks", why.clone()).await.unwrap().status(), 201);
-    assert_eq!(refused(&alice.release(&opened).await), problem(403, "restores_frozen"));
+    assert_eq!(refused(&alice.release(&opened).await), problem(403, "tenant_frozen"));
     assert_eq!(by_token("locks/unlock", why.clone()).await.unwrap().status(), 403, "a token stops, and starts nothing");
     let lock = json!({"user": "alice", "reason": "she called"});
     assert_eq!(by_token("locks", lock.clone()).await.unwrap().status(), 201);
@@ -238,7 +238,7 @@ async fn an_administrator_stops_everything_at_once_and_only_a_person_lets_it_go_
     assert_eq!(alice.release(&opened).await.status, 200);
     let log = broker.verified_log(TENANT, &vkey);
     let kinds: BTreeSet<_> = log.iter().filter_map(|event| event["evt"].as_str()).collect();
-    for kind in ["restores.frozen", "restores.thawed", "user.locked", "user.unlocked"] {
+    for kind in ["tenant.frozen", "tenant.thawed", "user.locked", "user.unlocked"] {
         assert!(kinds.contains(kind), "{kind}");
     }
 }

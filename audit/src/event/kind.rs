@@ -98,9 +98,9 @@ kinds! {
     /// A user's restores are unlocked.
     UserUnlocked "user.unlocked",
     /// All restores of the tenant are frozen: nothing is released, and nothing is lost.
-    RestoresFrozen "restores.frozen",
+    TenantFrozen "tenant.frozen",
     /// The tenant's restores go on.
-    RestoresThawed "restores.thawed",
+    TenantThawed "tenant.thawed",
     /// A one-time enrolment code was made.
     EnrolmentCodeCreated "enrolment.code_created",
     /// An enrolment was refused.

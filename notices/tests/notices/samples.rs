@@ -38,7 +38,7 @@ pub(crate) fn all(words: &str) -> Vec<Notice> {
         Notice::RestoreVetoed { restore: restore.clone() },
         Notice::RestoreReleased { restore: restore.clone() },
         Notice::RestoreExpired { restore },
-        Notice::RestoresFrozen { more_than: Some(200), page: page.clone() },
+        Notice::TenantFrozen { more_than: Some(200), page: page.clone() },
         Notice::EmailChanged { user: words.clone() },
         Notice::UserLocked { user: words.clone(), failures: Some(5), page: page.clone() },
         Notice::BreakGlassUsed { key: words.clone(), act: words.clone(), page: page.clone() },
