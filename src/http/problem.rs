@@ -124,7 +124,7 @@ fn refused(refusal: Refusal) -> Described {
         Refusal::MatchCodesSpent => (StatusCode::FORBIDDEN, "Too many wrong match codes; people have to approve"),
         Refusal::RestoreNotReleased => (StatusCode::CONFLICT, "Nothing was released that could be acknowledged"),
         Refusal::TranscriptMismatch => (StatusCode::CONFLICT, "The transcript is not this restore's"),
-        Refusal::QuotaSpent => (StatusCode::TOO_MANY_REQUESTS, "The user has asked for too many restores"),
+        Refusal::QuotaSpent => (StatusCode::FORBIDDEN, "The user has asked for too many restores"),
         Refusal::UserLocked => {
             (StatusCode::FORBIDDEN, "The user's restores are locked; an administrator can unlock them")
         }

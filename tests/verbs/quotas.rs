@@ -59,7 +59,7 @@ async fn a_user_has_so_many_open_and_asks_so_often() {
     broker.admin_ok(&format!("/{TENANT}/users"), json!({"id": "bob"})).await;
     let (alice, bob) = (backed_up(&broker, "alice").await, backed_up(&broker, "bob").await);
     let ((first, _), (second, _)) = (alice.open(KIND).await, alice.open(KIND).await);
-    let spent = problem(429, "quota_spent");
+    let spent = problem(403, "quota_spent");
     assert_eq!(refused(&ask(&alice).await), spent, "two are open");
     let other = Raw::enrol(&broker, TENANT, "alice").await;
     assert_eq!(refused(&ask(&other).await), spent, "another device is the same user");
