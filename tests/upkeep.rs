@@ -47,8 +47,10 @@ async fn a_log_that_cannot_be_read_keeps_back_no_other_and_shows_as_lag() {
     broker.run(&[]).await;
     broker.code("beta", "bob").await;
     until("the other log is delivered", async || delivered(&broker, "beta") == 4).await;
-    // The unreadable event, and the one that says so.
-    until("the lag shows", async || lag(&broker).await == 2).await;
+    // The unreadable event. Whether the one that says so gets into the log depends on who finds the alteration first: once the
+    // log is doubted, it takes none.
+    until("the lag shows", async || lag(&broker).await >= 1).await;
+    until("the log is doubted", async || broker.log().contains("the log was altered")).await;
     assert!(broker.log().contains("events_unreadable"), "{}", broker.log());
 }
 
