@@ -8,6 +8,7 @@ use crate::keys::{KeyError, Keys};
 use crate::store::{Connection, admins, tokens};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use identity::passkey::Passkey;
+use notices::Address;
 use policies::admin::{Act, Role};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,12 @@ impl Admin {
             INSTALLATION => format!("admin:{INSTALLATION}/{}", self.name),
             _ => format!("admin:{}", self.name),
         }
+    }
+
+    /// Where the person is told by mail; nothing where that is no address.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        self.email.as_deref()?.parse().ok()
     }
 
     /// Whether what the person may do reaches that tenant.

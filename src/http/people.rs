@@ -68,8 +68,7 @@ pub(super) async fn admin(
     State(broker): Shared,
     InPath((tenant, id)): InPath<(String, Uuid)>,
 ) -> Result<Json<api::Admin>, Error> {
-    let admin = people::list(&broker, &tenant).await?.into_iter().find(|admin| admin.id == id);
-    Ok(Json(shown_admin(&admin.ok_or(Error::NotFound)?)))
+    Ok(Json(shown_admin(&people::one(&broker, &tenant, id).await?)))
 }
 
 /// Gives a person other roles.

@@ -8,6 +8,7 @@ use crate::caller::AdminCaller;
 use crate::commit::{Rare, Upkeep};
 use crate::error::Error;
 use crate::outbox::Told;
+use crate::roster::Admin;
 use crate::store::locks::{self, Holder, Lock};
 use crate::store::notices::SealedNotice;
 use audit::event::{Event, Kind, Outcome};
@@ -77,8 +78,7 @@ async fn told(broker: &Broker, lock: &Lock) -> Result<Vec<SealedNotice>, Error> 
     if !broker.outbox.is_used(tenant) {
         return Ok(Vec::new());
     }
-    let mut emails: Vec<Address> =
-        in_charge(broker, tenant).await?.iter().filter_map(|admin| admin.email.as_deref()?.parse().ok()).collect();
+    let mut emails: Vec<Address> = in_charge(broker, tenant).await?.iter().filter_map(Admin::address).collect();
     if !lock.holder.is_tenant() {
         emails.extend(address_of_user(broker, &mut *broker.store.reader().await?, (tenant, user)).await?);
     }

@@ -137,9 +137,14 @@ pub async fn in_charge(broker: &Broker, tenant: &str) -> Result<Vec<Admin>, Erro
 
 /// The person, if that is where they administer and they were not revoked.
 pub async fn find(broker: &Broker, tenant: &str, id: Uuid) -> Result<Admin, Error> {
+    let admin = one(broker, tenant, id).await?;
+    Some(admin).filter(|admin| admin.state != AdminState::Revoked).ok_or(Error::NotFound)
+}
+
+/// The person, if that is where they administer, or did.
+pub async fn one(broker: &Broker, tenant: &str, id: Uuid) -> Result<Admin, Error> {
     let admin = roster::admin(&broker.keys, &mut *broker.store.reader().await?, id).await?;
-    let admin = admin.filter(|admin| admin.tenant == tenant && admin.state != AdminState::Revoked);
-    admin.ok_or(Error::NotFound)
+    admin.filter(|admin| admin.tenant == tenant).ok_or(Error::NotFound)
 }
 
 /// The installation must never be without an owner who can sign in.

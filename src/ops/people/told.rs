@@ -4,6 +4,7 @@ use super::in_charge;
 use crate::broker::Broker;
 use crate::error::Error;
 use crate::outbox::Told;
+use crate::roster::Admin;
 use crate::store::notices::SealedNotice;
 use notices::{Address, Notice};
 
@@ -13,7 +14,7 @@ pub async fn told(broker: &Broker, tenant: &str, notice: Notice) -> Result<Vec<S
         return Ok(Vec::new());
     }
     let everybody = in_charge(broker, tenant).await?;
-    let emails = everybody.iter().filter_map(|admin| admin.email.as_deref()?.parse().ok());
+    let emails = everybody.iter().filter_map(Admin::address);
     let told = Told { tenant, user: "", emails: &emails.collect::<Vec<Address>>(), notice };
     Ok(broker.outbox.seal(&broker.keys, &told, broker.clock.now()))
 }

@@ -62,7 +62,7 @@ pub(super) async fn told_approvers(
         let own = admin.user.as_deref() == Some(&*restore.user);
         admin.roles.contains(&Role::Approver) && !own
     };
-    let emails = admins.iter().filter(approves).filter_map(|admin| admin.email.as_deref()?.parse().ok());
+    let emails = admins.iter().filter(approves).filter_map(Admin::address);
     let emails: Vec<Address> = emails.collect();
     let (page, restore_facts) = (page(broker, restore), described(&mut db, &broker.inventory, restore).await?);
     let notice = Notice::ApprovalWanted { restore: restore_facts, approvals, page };
